@@ -16,6 +16,7 @@ from mcp_responder.model.alert import Alert, Severity
 from mcp_responder.model.analysis import Analysis, Draft, Evidence
 from mcp_responder.model.incident import Activity, Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.message import Message, Receipt
+from mcp_responder.model.severity import SeverityRule
 from mcp_responder.model.task import DeadLetter, Leased, Task
 
 Item = TypeVar("Item")
@@ -27,13 +28,24 @@ Clock = Callable[[], datetime]
 # --------------------------------------------------------------------------------------------------------------- HEAR
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How the user wants this source to be read, from the configuration."""
+
+    fields: dict[str, tuple[str, ...]] = {}
+    """Field of Alert -> dotted paths in the body, tried before the source's own."""
+    severities: tuple[SeverityRule, ...] = ()
+    """Tried before the shipped rules; the first match decides."""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A raw delivery as a door received it: the exact bytes after transfer and content decoding."""
+    """A raw delivery as a door received it."""
 
     body: bytes
+    """The exact bytes, after transfer and content decoding."""
     headers: Mapping[str, str]
     """Names in lower case."""
     received_at: datetime
+    reading: Reading = Reading()
 
 
 class Inner(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +65,9 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(Protocol):
-    """Turns one sender's requests into Alerts. Pure: no I/O, no clock."""
+    """Turns one sender's requests into Alerts: a module of ``sources/``. Pure: no I/O, no clock."""
 
-    info: SourceInfo
+    INFO: SourceInfo
 
     def detects(self, body: object) -> bool:
         """Whether this decoded JSON is of this sender. Cheap, and true of no other source's bodies."""
@@ -413,4 +425,3 @@ MAX_RECEIVES = 3
 """Receives after which a task is a dead letter."""
 SAME_BYTES_WINDOW = timedelta(minutes=5)
 """How long identical bytes without id and time count as one event."""
-

@@ -1,4 +1,7 @@
-"""Evidence is what was looked at; a Claim quotes it; a Draft is what an analyst says; an Analysis is a Draft that the program has proved and signed."""
+"""Evidence is what was looked at; a Claim quotes it.
+
+A Draft is what an analyst says; an Analysis is a Draft that the program has proved and signed.
+"""
 
 from __future__ import annotations
 

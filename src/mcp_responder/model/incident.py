@@ -169,9 +169,7 @@ def resolve(incident: Incident, who: str, at: datetime) -> Change:
     """Somebody says it is over. Raises Refused if it is already resolved."""
     if incident.status is IncidentStatus.RESOLVED:
         raise Refused(f"{incident.incident_id} was already resolved by {incident.resolved_by}.")
-    return Change(
-        incident=_resolved(incident, at, who), entry=TimelineEntry(at=at, event=Event.RESOLVED, by=who)
-    )
+    return Change(incident=_resolved(incident, at, who), entry=TimelineEntry(at=at, event=Event.RESOLVED, by=who))
 
 
 def reopen(incident: Incident, who: str, at: datetime) -> Change:
@@ -187,9 +185,7 @@ def reopen(incident: Incident, who: str, at: datetime) -> Change:
 def comment(incident: Incident, who: str, at: datetime, text: str) -> Change:
     """Words for the timeline; nobody is paged for them."""
     changed = msgspec.structs.replace(incident, version=incident.version + 1)
-    return Change(
-        incident=changed, entry=TimelineEntry(at=at, event=Event.COMMENTED, by=who, text=text), news=False
-    )
+    return Change(incident=changed, entry=TimelineEntry(at=at, event=Event.COMMENTED, by=who, text=text), news=False)
 
 
 def analyzed(incident: Incident, at: datetime, text: str) -> Change:
@@ -211,9 +207,7 @@ def _news(incident: Incident, event: Event, at: datetime, **changes: object) -> 
 
 
 def _resolved(incident: Incident, at: datetime, who: str) -> Incident:
-    return _news(
-        incident, Event.RESOLVED, at, status=IncidentStatus.RESOLVED, resolved_at=at, resolved_by=who
-    )
+    return _news(incident, Event.RESOLVED, at, status=IncidentStatus.RESOLVED, resolved_at=at, resolved_by=who)
 
 
 def _reopened(incident: Incident, at: datetime, severity: Severity) -> Incident:
