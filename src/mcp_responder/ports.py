@@ -165,6 +165,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Unresolved incidents in which this very alarm (``source`` and ``source_id``) fires."""
     others_firing: tuple[bool, ...] = ()
     """For each of ``firing_in``: whether any other alarm fires in it too."""
+    resolved_later: bool = False
+    """This alarm's resolve, later by the sender's clock than this firing, came in during the last five minutes."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -313,8 +315,9 @@ class IncidentStore(Protocol):
     def accept(self, batch: Sequence[Incoming], decide: Decide) -> list[Accepted]:
         """Write alerts, what was decided about them, and the tasks that follow; all of the batch or nothing.
 
-        ``decide`` is called once for each alert that is new, in order, with the situation as the earlier ones left
-        it. An alert whose ``alert_id`` is stored is a repeat: nothing is written, and its stored id is answered.
+        ``decide`` is called in order, with the situation as the earlier alerts left it; it is pure, and may be called
+        again. An alert whose ``alert_id`` is stored is a repeat: nothing is written, and its stored id is answered.
+        A resolved alert ends its alarm's firings; a resolved incident has none.
         """
         ...
 
@@ -419,6 +422,8 @@ class KeyStore(Protocol):
         ...
 
 
+REORDER_WINDOW = timedelta(minutes=5)
+"""How long after its resolve a firing that is older by the sender's clock is taken for a straggler."""
 VISIBILITY = timedelta(minutes=15)
 """A lease's ceiling."""
 MAX_RECEIVES = 3

@@ -1,0 +1,1 @@
+"""Remember: equal answers to the same ports, held to one contract suite."""

@@ -1,0 +1,85 @@
+"""Opening and migrating the file, and the lock that says who may write it."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import IO
+
+from mcp_responder.model.errors import Misconfigured, Transient
+
+FILE = "responder.db"
+HOUR_MS = 3_600_000
+
+
+def to_ms(at: datetime) -> int:
+    """Milliseconds since 1970."""
+    return int(at.timestamp() * 1000)
+
+
+def from_ms(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def connect(path: Path, *, cache_kib: int, read_only: bool = False) -> sqlite3.Connection:
+    """A connection in write-ahead mode whose commits survive a power cut. Transactions are the caller's."""
+    mode = "ro" if read_only else "rwc"
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        timeout=10,
+    )
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    if not read_only:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        # A log that a storm has blown up is cut back at the next checkpoint.
+        connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+    return connection
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file's tables up to this program, each numbered step in a transaction of its own.
+
+    Raises Misconfigured if the file was written by a newer program.
+    """
+    steps = _steps()
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(steps):
+        raise Misconfigured(
+            "data_dir",
+            FILE,
+            f"was written by a newer version (its schema is {version}, this program knows {len(steps)}); "
+            "start that version, or restore a backup from before the upgrade.",
+        )
+    for number, script in enumerate(steps[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _steps() -> list[str]:
+    folder = resources.files(__package__) / "migrations"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return [f.read_text(encoding="utf-8") for f in files]
+
+
+class Ownership:
+    """The exclusive right to write in a data folder, held until ``release`` or the process's end."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file: IO[bytes] = (folder / "lock").open("ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise Transient(f"{folder} is in use by a running service. Use that service, or stop it first.") from error
+
+    def release(self) -> None:
+        self._file.close()

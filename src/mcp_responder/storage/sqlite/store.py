@@ -1,0 +1,110 @@
+"""The store of the process that owns the file."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mcp_responder.model.task import Leased
+from mcp_responder.ports import Accepted, ApiKey, Clock, Commit, Decide, Incoming
+from mcp_responder.storage.sqlite.database import FILE, Ownership, connect, migrate
+from mcp_responder.storage.sqlite.reader import SqliteReader
+from mcp_responder.storage.sqlite.transaction import Transaction
+from mcp_responder.storage.sqlite.writer import Done, Job, Waiter, Writer
+
+WRITER_CACHE_KIB = 8192
+ALERT_WEIGHT = 2048
+"""Bytes that an alert counts for in a group, beside its own."""
+
+Result = TypeVar("Result")
+
+
+class SqliteStore(SqliteReader):
+    """``IncidentStore``, ``TaskQueue`` and ``KeyStore`` in one file.
+
+    The plain methods block until the write is durable. A door with an event loop uses the ``submit_*`` ones, whose
+    ``done(result, error)`` is called through ``writer.hand_over``. Raises Transient if another process owns the folder.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._ownership = Ownership(folder)
+        self._connection = connect(folder / FILE, cache_kib=WRITER_CACHE_KIB)
+        (folder / FILE).chmod(0o600)
+        migrate(self._connection)
+        super().__init__(folder)
+        self.writer = Writer(self._connection, clock)
+        self.writer.start()
+        self._do(lambda transaction: transaction.release_all(self.writer.now()))
+
+    def close(self) -> None:
+        """Write what waits, and let the folder go."""
+        self.writer.stop()
+        super().close()
+        self._connection.close()
+        self._ownership.release()
+
+    # ------------------------------------------------------------------------------------------------------- verbs
+
+    def accept(self, batch: Sequence[Incoming], decide: Decide) -> list[Accepted]:
+        accepted: list[Accepted] = self._wait(lambda done: self.submit_accept(batch, decide, done, 0))
+        return accepted
+
+    def submit_accept(self, batch: Sequence[Incoming], decide: Decide, done: Done, size: int) -> None:
+        """``size`` is that of the batch in bytes."""
+
+        def run(transaction: Transaction) -> list[Accepted]:
+            return transaction.accept(batch, decide)
+
+        self.writer.submit(Job(run=run, done=done, weight=size + ALERT_WEIGHT * len(batch)))
+
+    def commit(self, commit: Commit) -> None:
+        self._wait(lambda done: self.submit_commit(commit, done))
+
+    def submit_commit(self, commit: Commit, done: Done) -> None:
+        self.writer.submit(Job(run=lambda transaction: transaction.commit(commit, self.writer.now()), done=done))
+
+    def receive(self, lane: str, limit: int, wait: float) -> list[Leased]:
+        leased: list[Leased] = self._wait(lambda done: self.submit_receive(lane, limit, wait, done))
+        return leased
+
+    def submit_receive(self, lane: str, limit: int, wait: float, done: Done) -> None:
+        deadline = self.writer.now() + int(timedelta(seconds=wait) / timedelta(milliseconds=1))
+        self.writer.wait_for_tasks(Waiter(lane=lane, limit=limit, deadline=deadline, done=done))
+
+    def release(self, leased: Leased) -> None:
+        self._do(lambda transaction: transaction.release(leased.handle, self.writer.now(), counts=False))
+
+    def submit_release(self, handle: str, done: Done, *, counts: bool) -> None:
+        """``counts``: the holder was lost, so this receive is one of the three."""
+
+        def run(transaction: Transaction) -> None:
+            transaction.release(handle, self.writer.now(), counts=counts)
+
+        self.writer.submit(Job(run=run, done=done, durable=False))
+
+    def put_key(self, key: ApiKey) -> None:
+        self._do(lambda transaction: transaction.put_key(key))
+
+    def delete_keys(self, name: str) -> int:
+        return self._do(lambda transaction: transaction.delete_keys(name))
+
+    def _do(self, run: Callable[[Transaction], Result]) -> Result:
+        result: Result = self._wait(lambda done: self.writer.submit(Job(run=run, done=done)))
+        return result
+
+    def _wait(self, submit: Callable[[Done], None]) -> Any:
+        finished = threading.Event()
+        answer: list[Any] = []
+
+        def done(result: object, error: BaseException | None) -> None:
+            answer.extend((result, error))
+            finished.set()
+
+        submit(done)
+        finished.wait()
+        if answer[1] is not None:
+            raise answer[1]
+        return answer[0]

@@ -1,0 +1,551 @@
+"""What happens inside one SQLite transaction of the writer: many accepts and commits, written as one.
+
+What a group of requests changes together (counts, incidents, the ledger) is gathered in memory and written once at the
+end by ``flush``; incidents that are touched often stay cached between transactions. All of it belongs to the writer's
+thread alone. After a rollback the cache no longer tells the truth: call ``forget``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import msgspec
+
+from mcp_responder.model.alert import SEVERITY_RANK, Alert, Status
+from mcp_responder.model.errors import Conflict, NotFound
+from mcp_responder.model.incident import Incident, IncidentStatus, TimelineEntry
+from mcp_responder.model.task import DeadLetter, Leased, Task
+from mcp_responder.ports import (
+    REORDER_WINDOW,
+    SAME_BYTES_WINDOW,
+    Accepted,
+    ApiKey,
+    Commit,
+    Decide,
+    Incoming,
+    Situation,
+    Verdict,
+)
+from mcp_responder.storage.sqlite.database import HOUR_MS, from_ms, to_ms
+
+READY, DELAYED, LEASED = 0, 1, 2
+CACHED_INCIDENTS = 4096
+CACHED_RESOLVES = 10_000
+REORDER_MS = int(REORDER_WINDOW / timedelta(milliseconds=1))
+SAME_BYTES_MS = int(SAME_BYTES_WINDOW / timedelta(milliseconds=1))
+
+encode = msgspec.json.Encoder().encode
+decode_incident = msgspec.json.Decoder(Incident).decode
+decode_task = msgspec.json.Decoder(Task).decode
+
+
+class Known:
+    """An incident as the writer knows it, with what this transaction has added to it."""
+
+    __slots__ = ("alerts", "changed", "firing", "incident", "last_seen", "new", "seq")
+
+    def __init__(self, seq: int, incident: Incident, *, new: bool) -> None:
+        self.seq = seq
+        self.incident = incident
+        self.new = new
+        self.changed = new
+        self.alerts = 0
+        self.last_seen = 0
+        self.firing = False
+        """Whether the alarm without an id of its own is known to fire."""
+
+
+class Transaction:
+    """The verbs of the store over one open SQLite transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self.forget()
+
+    def forget(self) -> None:
+        """Read anew what is kept between transactions."""
+        self._next = {
+            table: int(self._db.execute(f"SELECT coalesce(max(seq), 0) + 1 FROM {table}").fetchone()[0])  # noqa: S608
+            for table in ("alerts", "incidents", "timeline", "tasks", "dead_letters")
+        }
+        self._identities: OrderedDict[str, Known] = OrderedDict()
+        self._incidents: dict[str, Known] = {}
+        self._resolves: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._remember_resolves()
+        self._start()
+
+    def _start(self) -> None:
+        self._touched: dict[int, Known] = {}
+        self._bodies: list[tuple[int, bytes]] = []
+        self._lines: list[tuple[int, int, bytes]] = []
+        self._tasks: list[tuple[int, str, str, int, int, int, bytes]] = []
+        self._counts: Counter[tuple[int, str]] = Counter()
+        self._patterns: Counter[tuple[str, int, int, str]] = Counter()
+        self.lanes_fed: set[str] = set()
+        """Lanes that got a task which is due."""
+        self.next_due: int | None = None
+        """The earliest end of a delay that this transaction has set, in milliseconds."""
+
+    def _number(self, table: str) -> int:
+        number = self._next[table]
+        self._next[table] = number + 1
+        return number
+
+    def begin(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        self._start()
+
+    # ------------------------------------------------------------------------------------------------------- accept
+
+    def accept(self, batch: Sequence[Incoming], decide: Decide) -> list[Accepted]:
+        """See ``IncidentStore.accept``."""
+        return [self._accept(incoming, decide) for incoming in batch]
+
+    def _accept(self, incoming: Incoming, decide: Decide) -> Accepted:
+        alert = incoming.alert
+        situation = self._situation(incoming)
+        verdict = decide(alert, situation)
+        known = self._known_by_verdict(verdict)
+        if not self._insert(alert, verdict, known):
+            if not incoming.unstable:
+                return Accepted(alert_id=alert.alert_id, repeat=True, verdict=None)
+            renamed = self._renamed(incoming)
+            if renamed is None:
+                return Accepted(alert_id=self._last_name(alert), repeat=True, verdict=None)
+            return self._accept(renamed, decide)
+        self._apply(incoming, verdict, known)
+        return Accepted(alert_id=alert.alert_id, repeat=False, verdict=verdict)
+
+    def _situation(self, incoming: Incoming) -> Situation:
+        alert = incoming.alert
+        latest = self._by_identity(incoming.identity)
+        if alert.status is Status.RESOLVED:
+            firing_in = self._firing_in(incoming.alarm)
+            return Situation(
+                latest=latest.incident if latest else None,
+                firing_in=tuple(known.incident for known in firing_in),
+                others_firing=tuple(self._others_firing(known.seq, incoming.alarm) for known in firing_in),
+            )
+        return Situation(
+            latest=latest.incident if latest else None,
+            resolved_later=incoming.alarm in self._resolves and self._resolved_later(incoming),
+        )
+
+    def _resolved_later(self, incoming: Incoming) -> bool:
+        at, received = self._resolves[incoming.alarm]
+        alert = incoming.alert
+        return alert.timestamp is not None and (
+            to_ms(alert.timestamp) < at and to_ms(alert.received_at) - received < REORDER_MS
+        )
+
+    def _known_by_verdict(self, verdict: Verdict) -> Known | None:
+        if not verdict.incident_id:
+            return None
+        known = self._incidents.get(verdict.incident_id)
+        if known is None and not (verdict.changed and verdict.changed[0].version == 1):
+            known = self._by_id(verdict.incident_id)
+        return known
+
+    def _insert(self, alert: Alert, verdict: Verdict, known: Known | None) -> bool:
+        """Write the narrow row; False if the alert was here before."""
+        seq = self._next["alerts"]
+        news = verdict.changed[0].news if verdict.changed else 0
+        incident = known.seq if known else self._next["incidents"] if verdict.incident_id else None
+        received = to_ms(alert.received_at)
+        inserted = self._db.execute(
+            "INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (alert_id) DO NOTHING",
+            (
+                seq,
+                bytes.fromhex(alert.alert_id),
+                incident,
+                news,
+                received,
+                alert.source,
+                SEVERITY_RANK[alert.severity],
+                alert.status,
+                alert.service,
+                alert.resource,
+                alert.title,
+                verdict.outcome or None,
+                received if verdict.outcome else None,
+            ),
+        ).rowcount
+        if not inserted:
+            return False
+        self._next["alerts"] = seq + 1
+        self._bodies.append((seq, encode(alert)))
+        hour = received // HOUR_MS
+        self._counts[hour, "received"] += 1
+        if verdict.outcome:
+            self._counts[hour, verdict.outcome] += 1
+        if alert.status is Status.FIRING:
+            self._patterns[alert.signature, hour, SEVERITY_RANK[alert.severity], alert.service] += 1
+        return True
+
+    def _renamed(self, incoming: Incoming) -> Incoming | None:
+        """The same bytes came before: None if that was just now, else the same alert under a name of its own."""
+        alert = incoming.alert
+        content = bytes.fromhex(alert.alert_id)
+        received = to_ms(alert.received_at)
+        first = self._db.execute("SELECT received_at FROM alerts WHERE alert_id = ?", (content,)).fetchone()
+        again = self._db.execute("SELECT received_at FROM recurrences WHERE content_id = ?", (content,)).fetchone()
+        if received - max(first[0], again[0] if again else 0) < SAME_BYTES_MS:
+            return None
+        name = uuid4().bytes[:12]
+        self._db.execute("INSERT OR REPLACE INTO recurrences VALUES (?, ?, ?)", (content, name, received))
+        renamed = msgspec.structs.replace(alert, alert_id=name.hex())
+        return msgspec.structs.replace(incoming, alert=renamed, unstable=False)
+
+    def _last_name(self, alert: Alert) -> str:
+        content = bytes.fromhex(alert.alert_id)
+        row = self._db.execute("SELECT alert_id FROM recurrences WHERE content_id = ?", (content,)).fetchone()
+        return row[0].hex() if row else alert.alert_id
+
+    def _apply(self, incoming: Incoming, verdict: Verdict, known: Known | None) -> None:
+        alert = incoming.alert
+        for incident in verdict.changed:
+            changed = self._change(incident)
+            known = known or changed
+        if known is not None:
+            known.alerts += 1
+            known.last_seen = to_ms(alert.received_at)
+            self._touched[known.seq] = known
+            if verdict.firing:
+                self._fire(incoming, known)
+        if alert.status is Status.RESOLVED:
+            self._resolve(incoming)
+        self._write_lines(verdict.entries)
+        self._write_tasks(verdict.tasks, to_ms(alert.received_at))
+
+    def _fire(self, incoming: Incoming, known: Known) -> None:
+        nameless = incoming.alarm == incoming.identity
+        if nameless and known.firing:
+            return
+        self._db.execute("INSERT OR IGNORE INTO firings VALUES (?, ?)", (bytes.fromhex(incoming.alarm), known.seq))
+        known.firing = known.firing or nameless
+
+    def _resolve(self, incoming: Incoming) -> None:
+        self._db.execute("DELETE FROM firings WHERE alarm = ?", (bytes.fromhex(incoming.alarm),))
+        latest = self._identities.get(incoming.identity)
+        if latest is not None:
+            latest.firing = False
+        alert = incoming.alert
+        if alert.timestamp is None:
+            return
+        at, received = to_ms(alert.timestamp), to_ms(alert.received_at)
+        self._db.execute(
+            "INSERT OR REPLACE INTO resolves VALUES (?, ?, ?)", (bytes.fromhex(incoming.alarm), at, received)
+        )
+        self._resolves[incoming.alarm] = (at, received)
+        if len(self._resolves) > CACHED_RESOLVES:
+            self._resolves.popitem(last=False)
+
+    def _remember_resolves(self) -> None:
+        rows = self._db.execute("SELECT * FROM resolves ORDER BY received_at DESC LIMIT ?", (CACHED_RESOLVES,))
+        for alarm, at, received in reversed(rows.fetchall()):
+            self._resolves[alarm.hex()] = (at, received)
+
+    # ---------------------------------------------------------------------------------------------------- incidents
+
+    def _by_identity(self, identity: str) -> Known | None:
+        known = self._identities.get(identity)
+        if known is not None:
+            self._identities.move_to_end(identity)
+            return known
+        row = self._db.execute(
+            "SELECT seq, body FROM incident_states WHERE seq ="
+            " (SELECT seq FROM incidents WHERE identity = ? ORDER BY seq DESC LIMIT 1)",
+            (bytes.fromhex(identity),),
+        ).fetchone()
+        if row is None:
+            return None
+        incident = decode_incident(row[1])
+        return self._keep(self._incidents.get(incident.incident_id) or Known(row[0], incident, new=False))
+
+    def _by_id(self, incident_id: str) -> Known:
+        known = self._incidents.get(incident_id)
+        if known is not None:
+            return known
+        row = self._db.execute(
+            "SELECT seq, body FROM incident_states JOIN incidents USING (seq) WHERE incident_id = ?", (incident_id,)
+        ).fetchone()
+        if row is None:
+            raise NotFound("incident", incident_id)
+        return self._remember(Known(row[0], decode_incident(row[1]), new=False))
+
+    def _firing_in(self, alarm: str) -> list[Known]:
+        rows = self._db.execute(
+            "SELECT incident_id FROM firings JOIN incidents ON seq = incident WHERE alarm = ?", (bytes.fromhex(alarm),)
+        )
+        named = [row[0] for row in rows.fetchall()]
+        # What this transaction has opened isn't in the table of incidents yet.
+        named += [
+            known.incident.incident_id
+            for known in self._touched.values()
+            if known.new and known.incident.incident_id not in named and self._fires(known.seq, alarm)
+        ]
+        found = [self._by_id(incident_id) for incident_id in named]
+        return [known for known in found if known.incident.status is not IncidentStatus.RESOLVED]
+
+    def _fires(self, seq: int, alarm: str) -> bool:
+        row = self._db.execute(
+            "SELECT 1 FROM firings WHERE alarm = ? AND incident = ?", (bytes.fromhex(alarm), seq)
+        ).fetchone()
+        return row is not None
+
+    def _others_firing(self, seq: int, alarm: str) -> bool:
+        row = self._db.execute(
+            "SELECT 1 FROM firings WHERE incident = ? AND alarm <> ? LIMIT 1", (seq, bytes.fromhex(alarm))
+        ).fetchone()
+        return row is not None
+
+    def _keep(self, known: Known) -> Known:
+        self._identities[known.incident.identity] = known
+        return self._remember(known)
+
+    def _remember(self, known: Known) -> Known:
+        self._incidents[known.incident.incident_id] = known
+        return known
+
+    def _change(self, incident: Incident) -> Known:
+        known = self._incidents.get(incident.incident_id)
+        if known is None and incident.version == 1:
+            known = self._keep(Known(self._number("incidents"), incident, new=True))
+        elif known is None:
+            known = self._by_id(incident.incident_id)
+        known.incident = incident
+        known.changed = True
+        self._touched[known.seq] = known
+        if incident.status is IncidentStatus.RESOLVED:
+            self._db.execute("DELETE FROM firings WHERE incident = ?", (known.seq,))
+            known.firing = False
+        return known
+
+    # ------------------------------------------------------------------------------------------------------- commit
+
+    def commit(self, commit: Commit, now: int) -> None:
+        """See ``IncidentStore.commit``. Everything is checked before anything is written."""
+        incident = commit.incident
+        incident_id = incident.incident_id if incident else commit.incident_id
+        known = self._by_id(incident_id) if incident_id else None
+        if incident and known and known.incident.version != incident.version - 1:
+            raise Conflict(f"{incident_id} is at version {known.incident.version}, not {incident.version - 1}")
+        if commit.finished:
+            self._finish(commit.finished, commit.letter, now)
+        if incident:
+            self._change(incident)
+        if known:
+            self._write_lines([(incident_id, entry) for entry in commit.entries])
+            self._write_results(known.seq, commit)
+            if commit.settle:
+                self._settle(known.seq, commit, now)
+        self._write_tasks(commit.tasks, now)
+
+    def _finish(self, leased: Leased, letter: str, now: int) -> None:
+        seq, _, _ = leased.handle.partition(":")
+        gone = self._db.execute(
+            "DELETE FROM tasks WHERE seq = ? AND handle = ? AND state = ? RETURNING receives, lane",
+            (int(seq), leased.handle, LEASED),
+        ).fetchone()
+        if gone is None:
+            raise Conflict("the lease of this task was lost")
+        # Another task of its group may have waited for it.
+        self.lanes_fed.add(gone[1])
+        if letter:
+            number = self._number("dead_letters")
+            dead = DeadLetter(
+                letter_id=f"dl_{number}", task=leased.task, reason=letter, died_at=from_ms(now), receives=gone[0]
+            )
+            self._db.execute("INSERT INTO dead_letters VALUES (?, ?)", (number, encode(dead)))
+
+    def _write_results(self, seq: int, commit: Commit) -> None:
+        if commit.analysis:
+            self._db.execute("INSERT OR REPLACE INTO analyses VALUES (?, ?)", (seq, encode(commit.analysis)))
+        if commit.receipt:
+            self._db.execute(
+                "INSERT OR REPLACE INTO receipts VALUES (?, ?, ?)",
+                (seq, commit.receipt.channel, encode(commit.receipt)),
+            )
+
+    def _settle(self, seq: int, commit: Commit, now: int) -> None:
+        self._settle_from(seq, commit, now, "outcome IS NULL")
+        if commit.settle == "delivered":
+            # A dead letter that was sent after all.
+            for hour, count in self._settle_from(seq, commit, now, "outcome = 'dead'").items():
+                self._counts[hour, "dead"] -= count
+
+    def _settle_from(self, seq: int, commit: Commit, now: int, was: str) -> Counter[int]:
+        rows = self._db.execute(
+            f"UPDATE alerts SET outcome = ?, settled_at = ? WHERE incident = ? AND news <= ? AND {was}"  # noqa: S608
+            " RETURNING received_at",
+            (commit.settle, now, seq, commit.settle_news),
+        ).fetchall()
+        hours = Counter(received // HOUR_MS for (received,) in rows)
+        for hour, count in hours.items():
+            self._counts[hour, commit.settle] += count
+        return hours
+
+    def _write_lines(self, entries: Iterable[tuple[str, TimelineEntry]]) -> None:
+        for incident_id, entry in entries:
+            self._lines.append((self._by_id(incident_id).seq, self._number("timeline"), encode(entry)))
+
+    def _write_tasks(self, tasks: Iterable[Task], now: int) -> None:
+        for task in tasks:
+            due = to_ms(task.not_before) if task.not_before else now
+            lane = task.work.lane
+            state = READY if due <= now else DELAYED
+            row = (self._number("tasks"), lane, task.group, SEVERITY_RANK[task.severity], state, due, encode(task))
+            self._tasks.append(row)
+            if state == READY:
+                self.lanes_fed.add(lane)
+            else:
+                self._expect(due)
+
+    def _expect(self, due: int) -> None:
+        self.next_due = due if self.next_due is None else min(due, self.next_due)
+
+    # -------------------------------------------------------------------------------------------------------- queue
+
+    def promote(self, now: int) -> None:
+        """Delays that are over and leases that have run out become due."""
+        rows = self._db.execute(
+            "UPDATE tasks SET state = ?, handle = NULL WHERE state > ? AND due <= ? RETURNING lane",
+            (READY, READY, now),
+        ).fetchall()
+        self.lanes_fed.update(lane for (lane,) in rows)
+        row = self._db.execute("SELECT min(due) FROM tasks WHERE state > ?", (READY,)).fetchone()
+        if row[0] is not None:
+            self._expect(row[0])
+
+    def receive(self, lane: str, limit: int, until: datetime) -> list[Leased]:
+        """Lease due tasks; see ``TaskQueue.receive``."""
+        self._flush_tasks()
+        rows = self._db.execute(
+            "SELECT seq, task_group, receives, body FROM tasks t WHERE state = 0 AND lane = ? AND NOT EXISTS"
+            " (SELECT 1 FROM tasks l WHERE l.state = 2 AND l.task_group = t.task_group)"
+            " ORDER BY priority, seq LIMIT ?",
+            (lane, limit),
+        ).fetchall()
+        first_of_group = {group: (seq, receives, body) for seq, group, receives, body in reversed(rows)}
+        return [self._lease(*first, until) for first in reversed(first_of_group.values())]
+
+    def _lease(self, seq: int, receives: int, body: bytes, until: datetime) -> Leased:
+        handle = f"{seq}:{uuid4().hex}"
+        self._db.execute(
+            "UPDATE tasks SET state = ?, handle = ?, due = ?, receives = ? WHERE seq = ?",
+            (LEASED, handle, to_ms(until), receives + 1, seq),
+        )
+        self._expect(to_ms(until))
+        return Leased(task=decode_task(body), handle=handle, receives=receives + 1, until=until)
+
+    def release(self, handle: str, now: int, *, counts: bool) -> None:
+        """End a lease at once; unless it ``counts``, the receive is taken back."""
+        seq, _, _ = handle.partition(":")
+        row = self._db.execute(
+            "UPDATE tasks SET state = ?, handle = NULL, due = ?, receives = receives - ?"
+            " WHERE seq = ? AND handle = ? AND state = ? RETURNING lane",
+            (READY, now, 0 if counts else 1, int(seq), handle, LEASED),
+        ).fetchone()
+        if row:
+            self.lanes_fed.add(row[0])
+
+    def release_all(self, now: int) -> None:
+        """At the start nobody holds anything."""
+        self._db.execute("UPDATE tasks SET state = ?, handle = NULL, due = ? WHERE state = ?", (READY, now, LEASED))
+
+    # --------------------------------------------------------------------------------------------------------- keys
+
+    def put_key(self, key: ApiKey) -> None:
+        self._db.execute("INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?)", (key.hash, key.name, encode(key)))
+
+    def delete_keys(self, name: str) -> int:
+        return self._db.execute("DELETE FROM api_keys WHERE name = ?", (name,)).rowcount
+
+    # -------------------------------------------------------------------------------------------------------- flush
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        self._flush_tasks()
+        self._db.executemany("INSERT INTO alert_bodies VALUES (?, ?)", self._bodies)
+        if self._lines:
+            self._db.executemany("INSERT INTO timeline VALUES (?, ?, ?)", self._lines)
+        self._flush_incidents()
+        self._db.executemany(
+            "INSERT INTO patterns VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (signature, hour, severity, service) DO UPDATE SET count = count + excluded.count",
+            [(*key, count) for key, count in self._patterns.items()],
+        )
+        self._db.executemany(
+            "INSERT INTO ledger VALUES (?, ?, ?)"
+            " ON CONFLICT (hour, outcome) DO UPDATE SET count = count + excluded.count",
+            [(*key, count) for key, count in self._counts.items()],
+        )
+
+    def _flush_tasks(self) -> None:
+        if self._tasks:
+            self._db.executemany(
+                "INSERT INTO tasks (seq, lane, task_group, priority, state, due, receives, body)"
+                " VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
+                self._tasks,
+            )
+            self._tasks = []
+
+    def _flush_incidents(self) -> None:
+        touched = self._touched.values()
+        self._db.executemany(
+            "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(known) for known in touched if known.new],
+        )
+        self._db.executemany(
+            "UPDATE incidents SET severity = ?, status = ?, alerts = alerts + ?, last_seen = max(last_seen, ?)"
+            " WHERE seq = ?",
+            [
+                (
+                    SEVERITY_RANK[known.incident.severity],
+                    known.incident.status,
+                    known.alerts,
+                    known.last_seen,
+                    known.seq,
+                )
+                for known in touched
+                if not known.new
+            ],
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO incident_states VALUES (?, ?)",
+            [(known.seq, encode(known.incident)) for known in touched if known.changed],
+        )
+
+    def settle_cache(self) -> None:
+        """After a durable commit: what was new is known, and the cache goes back to its size."""
+        for known in self._touched.values():
+            known.new = known.changed = False
+            known.alerts = 0
+        while len(self._identities) > CACHED_INCIDENTS:
+            _, old = self._identities.popitem(last=False)
+            self._incidents.pop(old.incident.incident_id, None)
+        if len(self._incidents) > 2 * CACHED_INCIDENTS:
+            self._incidents = {known.incident.incident_id: known for known in self._identities.values()}
+
+
+def _row(known: Known) -> tuple[object, ...]:
+    incident = known.incident
+    return (
+        known.seq,
+        incident.incident_id,
+        bytes.fromhex(incident.identity),
+        incident.signature,
+        incident.source,
+        SEVERITY_RANK[incident.severity],
+        incident.status,
+        incident.service,
+        incident.resource,
+        incident.title,
+        to_ms(incident.opened_at),
+        known.last_seen,
+        known.alerts,
+    )
