@@ -1,0 +1,231 @@
+"""One tree of settings: a TOML file for structure, the environment over it, and a fix for every mistake.
+
+The file is ``responder.toml`` in the working directory, or what RESPONDER_CONFIG names. Each key can be set in the
+environment: RESPONDER_ and the key in capitals, levels joined by two underscores (RESPONDER_CHANNELS__WEBHOOK__URL).
+The docstrings under the fields are the reference documentation.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from mcp_responder.model.errors import Misconfigured
+from mcp_responder.model.severity import SeverityRule
+from mcp_responder.plumbing.secret import Secret, read_secret
+
+PREFIX = "RESPONDER_"
+NOT_SETTINGS = frozenset({"RESPONDER_CONFIG", "RESPONDER_URL"})
+DEFAULT_FILE = "responder.toml"
+
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. An unknown key is an error, never ignored."""
+
+
+class Http(Section):
+    """What the HTTP door lets in."""
+
+    body_limit: Positive = 256 * 1024
+    """Largest request body in bytes, after decompression."""
+    max_items: Positive = 1000
+    """Most alerts in one request."""
+    max_depth: Positive = 64
+    """Deepest nesting of a JSON body."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of web pages that may call the API."""
+
+
+class Correlation(Section):
+    """When alerts belong together."""
+
+    identity: tuple[str, ...] = ("signature", "service", "environment")
+    """The fields of an alert that together make an incident."""
+    merge_window_seconds: Seconds = 300.0
+    """A repeat this soon after the last news is merged in silence."""
+    reopen_window_seconds: Seconds = 1800.0
+    """A firing this soon after the end reopens the incident."""
+
+
+class AnalysisSettings(Section):
+    """How the cause is looked for."""
+
+    deadline_seconds: Seconds = 10.0
+    """How long gathering evidence may take."""
+
+
+class Retry(Section):
+    """How patient deliveries are."""
+
+    first_seconds: Seconds = 2.0
+    """The first wait after a failed delivery; it doubles from then on."""
+    longest_seconds: Seconds = 600.0
+    """The longest wait between two tries."""
+    give_up_seconds: Seconds = 86_400.0
+    """After this long a delivery is a dead letter."""
+
+
+class SourceSettings(Section):
+    """How one source is read."""
+
+    fields: dict[str, tuple[str, ...]] = {}
+    """Field of the alert -> dotted paths in the sender's JSON, tried before the source's own."""
+
+
+class Log(Section):
+    """The service's own log, on standard error."""
+
+    level: str = "info"
+    """debug, info, warning or error."""
+    format: str = "auto"
+    """json, text, or auto: text on a terminal, else JSON."""
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Beyond loopback it needs TLS or behind_proxy."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    """Port to listen on; 0 takes a free one."""
+    data_dir: str = "data"
+    """Folder of the database; made if absent."""
+    public_url: str = ""
+    """The address that links in messages start with; empty: the address that is listened on."""
+    api_key: Secret | None = None
+    """A key that is accepted with all rights and without a rate limit, for containers and scripts."""
+    tls_certificate: str = ""
+    """File with the certificate chain (PEM)."""
+    tls_key: str = ""
+    """File with the certificate's private key (PEM)."""
+    behind_proxy: bool = False
+    """Whether a proxy in front ends TLS; its X-Forwarded headers are then believed."""
+    http: Http = Http()
+    correlation: Correlation = Correlation()
+    analysis: AnalysisSettings = AnalysisSettings()
+    retry: Retry = Retry()
+    sources: dict[str, SourceSettings] = {}
+    severities: tuple[SeverityRule, ...] = ()
+    """Rules {pattern, severity} that judge an alert whose sender gives no severity; tried before the shipped ones."""
+    channels: dict[str, dict[str, Any]] = {}
+    """Who is told: a table a channel. ``kind`` is the channel's name if left out. None configured: the console."""
+    log: Log = Log()
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings, and where each value that isn't a default came from (dotted key -> file or variable)."""
+
+    settings: Settings
+    origins: dict[str, str]
+    file: str
+
+
+def load(environment: Mapping[str, str], folder: Path) -> Loaded:
+    """Read file and environment. Raises Misconfigured, naming key, place and fix."""
+    path = _file(environment, folder)
+    tree = _read(path) if path else {}
+    origins = {key: str(path) for key in _keys(tree)}
+    for variable, keys, value in _variables(environment):
+        _put(tree, keys, value, variable)
+        origins[".".join(keys)] = variable
+    return Loaded(settings=_convert(tree, origins, path), origins=origins, file=str(path or ""))
+
+
+def _file(environment: Mapping[str, str], folder: Path) -> Path | None:
+    named = environment.get("RESPONDER_CONFIG")
+    if named:
+        if not (folder / named).is_file():
+            raise Misconfigured("RESPONDER_CONFIG", "environment", f"there is no file '{named}'; create or unset it.")
+        return folder / named
+    default = folder / DEFAULT_FILE
+    return default if default.is_file() else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured("(syntax)", str(path), f"is not valid TOML: {error}.") from error
+    except OSError as error:
+        raise Misconfigured("(file)", str(path), f"can't be read: {error.strerror}.") from error
+
+
+def _variables(environment: Mapping[str, str]) -> Iterator[tuple[str, list[str], Any]]:
+    for variable in sorted(environment):
+        if variable.startswith(PREFIX) and variable not in NOT_SETTINGS:
+            yield variable, variable.removeprefix(PREFIX).lower().split("__"), _value(environment[variable])
+
+
+def _value(text: str) -> Any:
+    """Lists and tables are written as in the file; anything else is taken as text, and converted to the key's type."""
+    if text[:1] in "[{" and text:
+        try:
+            return tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            return text
+    return text
+
+
+def _put(tree: dict[str, Any], keys: list[str], value: Any, variable: str) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise Misconfigured(key, variable, "is no table; remove what follows it in the variable's name.")
+    tree[keys[-1]] = value
+
+
+def _keys(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def decode(tree: object, into: Any) -> Any:
+    """Convert text and tables to a settings type; Secrets too. Raises msgspec.ValidationError."""
+    return msgspec.convert(tree, into, strict=False, dec_hook=read_secret)
+
+
+def _convert(tree: dict[str, Any], origins: Mapping[str, str], path: Path | None) -> Settings:
+    try:
+        settings: Settings = decode(tree, Settings)
+    except msgspec.ValidationError as error:
+        raise explain(error, Settings, "", origins, path) from error
+    return settings
+
+
+def explain(
+    error: msgspec.ValidationError, into: type, prefix: str, origins: Mapping[str, str], path: Path | str | None
+) -> Misconfigured:
+    """A conversion's error as key, place and fix."""
+    words, _, where = str(error).partition(" - at `$")
+    key = prefix + where.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `(.+?)`", words)
+    if unknown:
+        parent = key
+        key = f"{key}.{unknown[1]}".lstrip(".")
+        words = f"there is no such key{_suggestion(unknown[1], into, parent.removeprefix(prefix))}"
+    place = next((origins[k] for k in origins if k == key or k.startswith((f"{key}.", f"{key}["))), str(path or "file"))
+    return Misconfigured(key, place, f"{words[:1].lower()}{words[1:]}.")
+
+
+def _suggestion(name: str, into: type, parent: str) -> str:
+    for part in filter(None, parent.split(".")):
+        field = next((f for f in msgspec.structs.fields(into) if f.name == part), None)
+        if field is None or not isinstance(field.type, type) or not issubclass(field.type, msgspec.Struct):
+            return "; remove it"
+        into = field.type
+    known = [field.name for field in msgspec.structs.fields(into)]
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; known here: {', '.join(known)}"
