@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -296,7 +296,7 @@ def _ref(record: AlertRecord) -> IncidentRef | None:
     return IncidentRef(id=record.incident_id, status=record.incident_status) if record.incident_status else None
 
 
-def _summary_fields(record: IncidentRecord) -> dict[str, object]:
+def _summary_fields(record: IncidentRecord) -> dict[str, Any]:
     incident, activity = record.incident, record.activity
     own = ("id", "last_seen", "alert_count", "firing_count")
     fields = {name: getattr(incident, name) for name in IncidentSummary.__struct_fields__ if name not in own}

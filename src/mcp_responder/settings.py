@@ -33,7 +33,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A table of the file. An unknown key is an error, never ignored."""
 
 
-class Http(Section):
+class Http(Section, frozen=True, kw_only=True):
     """What the HTTP door lets in."""
 
     body_limit: Positive = 256 * 1024
@@ -46,7 +46,7 @@ class Http(Section):
     """Origins of web pages that may call the API."""
 
 
-class Correlation(Section):
+class Correlation(Section, frozen=True, kw_only=True):
     """When alerts belong together."""
 
     identity: tuple[str, ...] = ("signature", "service", "environment")
@@ -57,14 +57,14 @@ class Correlation(Section):
     """A firing this soon after the end reopens the incident."""
 
 
-class AnalysisSettings(Section):
+class AnalysisSettings(Section, frozen=True, kw_only=True):
     """How the cause is looked for."""
 
     deadline_seconds: Seconds = 10.0
     """How long gathering evidence may take."""
 
 
-class Retry(Section):
+class Retry(Section, frozen=True, kw_only=True):
     """How patient deliveries are."""
 
     first_seconds: Seconds = 2.0
@@ -75,14 +75,14 @@ class Retry(Section):
     """After this long a delivery is a dead letter."""
 
 
-class SourceSettings(Section):
+class SourceSettings(Section, frozen=True, kw_only=True):
     """How one source is read."""
 
     fields: dict[str, tuple[str, ...]] = {}
     """Field of the alert -> dotted paths in the sender's JSON, tried before the source's own."""
 
 
-class Log(Section):
+class Log(Section, frozen=True, kw_only=True):
     """The service's own log, on standard error."""
 
     level: str = "info"
@@ -91,7 +91,7 @@ class Log(Section):
     """json, text, or auto: text on a terminal, else JSON."""
 
 
-class Settings(Section):
+class Settings(Section, frozen=True, kw_only=True):
     """Everything that can be set."""
 
     host: str = "127.0.0.1"
