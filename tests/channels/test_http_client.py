@@ -1,0 +1,133 @@
+"""The HTTP client on the wire."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mcp_responder.plumbing.http import USER_AGENT, HttpClient, HttpFailure
+
+from .server import Reply, ScriptedServer, scripted_server
+
+TLS = Path(__file__).parent / "tls"
+
+
+@pytest.fixture
+def http() -> Iterator[HttpClient]:
+    http = HttpClient()
+    yield http
+    http.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted_server() as server:
+        yield server
+
+
+@pytest.fixture
+def tls_server(server: ScriptedServer) -> ScriptedServer:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "localhost.crt", TLS / "localhost.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return server
+
+
+def test_an_answer_is_brought_whatever_its_status(http: HttpClient, server: ScriptedServer) -> None:
+    server.script(Reply(418, {"X-Kind": "teapot"}, b"short and stout"))
+    response = http.request("PUT", server.url + "/a/b?c=d", b"tea", {"x-ask": "1"})
+    assert (response.status, response.headers["x-kind"], response.body) == (418, "teapot", b"short and stout")
+    (asked,) = server.asked
+    assert (asked.method, asked.path, asked.body, asked.headers["x-ask"]) == ("PUT", "/a/b?c=d", b"tea", "1")
+    assert asked.headers["user-agent"] == USER_AGENT
+    assert asked.headers["accept-encoding"] == "identity"
+
+
+def test_connections_are_kept_and_shared_by_threads(http: HttpClient, server: ScriptedServer) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: http.request("POST", server.url, b"x"), range(100)))
+    assert len(server.asked) == 100
+    assert len({asked.connection for asked in server.asked}) <= 4
+
+
+def test_an_answer_without_end_is_cut_and_its_connection_given_up(server: ScriptedServer) -> None:
+    server.script(Reply(body=b"x" * 200_000))
+    http = HttpClient(longest_response=100_000)
+    assert len(http.request("GET", server.url).body) == 100_000
+    server.script(Reply(body=b"next"))
+    assert http.request("GET", server.url).body == b"next"
+    http.close()
+
+
+def test_an_answer_as_long_as_allowed_is_whole(server: ScriptedServer) -> None:
+    server.script(Reply(body=b"x" * 100_000))
+    http = HttpClient(longest_response=100_000)
+    assert http.request("GET", server.url).body == b"x" * 100_000
+    http.close()
+
+
+def test_a_compressed_answer_is_not_unpacked(http: HttpClient, server: ScriptedServer) -> None:
+    server.script(Reply(headers={"content-encoding": "gzip"}, body=b"not gzip at all"))
+    assert http.request("GET", server.url).body == b"not gzip at all"
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(manner="hang"), "no complete answer from {place} within 0.2 s"),
+        (Reply(manner="drip"), "no complete answer from {place} within 0.2 s"),
+        (Reply(manner="close"), "the connection to {place} broke"),
+        (Reply(manner="half"), "the connection to {place} broke"),
+        (Reply(manner="garbage"), "the connection to {place} broke"),
+    ],
+    ids=lambda value: value.manner if isinstance(value, Reply) else "",
+)
+def test_a_failure_says_what_went_wrong_and_where_only(
+    http: HttpClient, server: ScriptedServer, reply: Reply, words: str
+) -> None:
+    server.script(reply)
+    started = time.monotonic()
+    with pytest.raises(HttpFailure) as caught:
+        http.request("POST", f"http://ann:pw@{server.place}/T0K3N?x=T0K3N", b"", {"x": "T0K3N"}, timeout=0.2)
+    assert time.monotonic() - started < 1.5
+    assert str(caught.value).startswith(words.format(place=server.place))
+    assert "T0K3N" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_nobody_listens(http: HttpClient, server: ScriptedServer) -> None:
+    server.stop()
+    with pytest.raises(HttpFailure, match=r"no connection to 127\.0\.0\.1:\d+ \(Connection refused\)"):
+        http.request("GET", server.url)
+
+
+def test_a_name_that_nobody_has(http: HttpClient) -> None:
+    with pytest.raises(HttpFailure, match=r"the name of nobody\.invalid:80 can't be resolved"):
+        http.request("GET", "http://nobody.invalid/T0K3N")
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "ftp://x/T0K3N", "http://", "http://[T0K3N"])
+def test_an_address_that_is_none(http: HttpClient, url: str) -> None:
+    with pytest.raises(HttpFailure, match="the address") as caught:
+        http.request("GET", url)
+    assert "T0K3N" not in str(caught.value)
+
+
+def test_an_unknown_certificate_is_refused(http: HttpClient, tls_server: ScriptedServer) -> None:
+    with pytest.raises(HttpFailure, match=r"no TLS connection to .* \(self-signed certificate\)"):
+        http.request("GET", f"https://{tls_server.place}/T0K3N")
+    assert not tls_server.asked
+
+
+def test_a_given_context_decides_whom_to_trust_but_never_allows_old_tls(tls_server: ScriptedServer) -> None:
+    context = ssl.create_default_context(cafile=TLS / "localhost.crt")
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    http = HttpClient(tls=context)
+    assert http.request("GET", f"https://{tls_server.place}/").status == 200
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    http.close()
