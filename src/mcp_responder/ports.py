@@ -228,7 +228,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     letter: str = ""
     """Why the finished task is a dead letter."""
     finished: Leased | None = None
-    """The task that is done with this commit. If its lease was lost, the commit is refused with Conflict."""
+    """The task that is done with this commit. If its lease was lost, the commit is refused with LeaseLost."""
 
 
 class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -322,8 +322,8 @@ class IncidentStore(Protocol):
         ...
 
     def commit(self, commit: Commit) -> None:
-        """Write a change with its tasks. Raises Conflict, having written nothing, if the incident's version is not
-        one below the given one, or if the lease of ``finished`` was lost."""
+        """Write a change with its tasks. Raises Conflict, having written nothing, if the stored incident's version is
+        not one below the given one, and LeaseLost if the lease of ``finished`` was lost."""
         ...
 
     def alert(self, alert_id: str) -> AlertRecord:
@@ -372,8 +372,9 @@ class TaskQueue(Protocol):
         it is to be buried, not worked on. A lease also ends as soon as its holder is seen to be gone."""
         ...
 
-    def release(self, leased: Leased) -> None:
-        """Give a task back untouched; this receive doesn't count. Does nothing if the lease was lost."""
+    def release(self, leased: Leased, *, counts: bool = False) -> None:
+        """Give a task back, due at once. The receive is taken back unless it ``counts``. Does nothing if the lease
+        was lost."""
         ...
 
     def depth(self) -> Mapping[str, LaneDepth]:

@@ -7,6 +7,7 @@ ResponderError
 ├── Transient          try again later (``retry_after``)
 ├── Permanent          never try again: bury
 ├── Conflict           somebody was faster: read again and redo the pure change
+│   └── LeaseLost          the task is in other hands by now: drop it
 └── Misconfigured      refuse to start: names key, place and fix
 """
 
@@ -60,6 +61,10 @@ class Permanent(ResponderError):
 
 class Conflict(ResponderError):
     """The thing was changed by somebody else since it was read."""
+
+
+class LeaseLost(Conflict):
+    """The lease of a task has ended; whoever holds it now does the work."""
 
 
 class Misconfigured(ResponderError):

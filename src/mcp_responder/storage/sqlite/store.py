@@ -74,11 +74,11 @@ class SqliteStore(SqliteReader):
         deadline = self.writer.now() + int(timedelta(seconds=wait) / timedelta(milliseconds=1))
         self.writer.wait_for_tasks(Waiter(lane=lane, limit=limit, deadline=deadline, done=done))
 
-    def release(self, leased: Leased) -> None:
-        self._do(lambda transaction: transaction.release(leased.handle, self.writer.now(), counts=False))
+    def release(self, leased: Leased, *, counts: bool = False) -> None:
+        self._wait(lambda done: self.submit_release(leased.handle, done, counts=counts))
 
     def submit_release(self, handle: str, done: Done, *, counts: bool) -> None:
-        """``counts``: the holder was lost, so this receive is one of the three."""
+        """See ``release``; the handle is enough, for when its holder is gone."""
 
         def run(transaction: Transaction) -> None:
             transaction.release(handle, self.writer.now(), counts=counts)

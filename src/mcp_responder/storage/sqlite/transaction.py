@@ -16,7 +16,7 @@ from uuid import uuid4
 import msgspec
 
 from mcp_responder.model.alert import SEVERITY_RANK, Alert, Status
-from mcp_responder.model.errors import Conflict, NotFound
+from mcp_responder.model.errors import Conflict, LeaseLost, NotFound
 from mcp_responder.model.incident import Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.task import DeadLetter, Leased, Task
 from mcp_responder.ports import (
@@ -352,7 +352,7 @@ class Transaction:
             (int(seq), leased.handle, LEASED),
         ).fetchone()
         if gone is None:
-            raise Conflict("the lease of this task was lost")
+            raise LeaseLost("the lease of this task was lost")
         # Another task of its group may have waited for it.
         self.lanes_fed.add(gone[1])
         if letter:

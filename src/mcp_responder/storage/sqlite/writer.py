@@ -155,7 +155,7 @@ class Writer:
         waiting = list(self._waiters)
         try:
             return self._attempt(jobs)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, each waiter gets an answer
+        except Exception as error:
             self._undo(waiting)
             if len(jobs) < 2 or _is_full(error):
                 log.exception("write_failed", jobs=len(jobs))

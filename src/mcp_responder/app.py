@@ -1,0 +1,160 @@
+"""Builds the parts and puts them together: the only place that chooses a home."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from mcp_responder.analysts.rules import RulesAnalyst
+from mcp_responder.channels import Services, load_kinds
+from mcp_responder.context.attached import Attached
+from mcp_responder.context.history import History
+from mcp_responder.context.similar import Similar
+from mcp_responder.context.stack_trace import StackTrace
+from mcp_responder.model.alert import Alert
+from mcp_responder.model.analysis import Analysis
+from mcp_responder.model.errors import InvalidRequest, Misconfigured
+from mcp_responder.model.incident import Activity
+from mcp_responder.operations import Operations
+from mcp_responder.pipeline.analyze import Analyzer
+from mcp_responder.pipeline.correlate import Correlate, Route, Rules
+from mcp_responder.pipeline.investigate import investigate
+from mcp_responder.pipeline.notify import Notifier
+from mcp_responder.pipeline.receive import Limits, Receive
+from mcp_responder.pipeline.retry import Schedule
+from mcp_responder.pipeline.route import everyone
+from mcp_responder.plumbing.http import HttpClient
+from mcp_responder.ports import Channel, IncidentStore, Reading, Request, Source, Subject
+from mcp_responder.settings import Loaded, Settings, explain
+from mcp_responder.sources import load_sources
+from mcp_responder.storage.sqlite.store import SqliteStore
+
+CONSOLE: dict[str, dict[str, object]] = {"console": {}}
+"""Who is told when nobody is configured."""
+
+
+def clock() -> datetime:
+    """The present time."""
+    return datetime.now(UTC)
+
+
+def build_sources() -> dict[str, Source]:
+    return load_sources()
+
+
+def build_readings(settings: Settings, sources: Mapping[str, Source]) -> dict[str, Reading]:
+    """How each source is to be read. Raises Misconfigured for a table of a source that doesn't exist."""
+    for name in settings.sources:
+        if name not in sources:
+            raise Misconfigured(
+                f"sources.{name}", "configuration", f"there is no such source; known: {', '.join(sources)}."
+            )
+    return {
+        name: Reading(
+            fields=settings.sources[name].fields if name in settings.sources else {},
+            severities=settings.severities,
+        )
+        for name in sources
+    }
+
+
+def build_receive(settings: Settings, sources: Mapping[str, Source]) -> Receive:
+    fields = settings.correlation.identity
+    unknown = [field for field in fields if field not in Alert.__struct_fields__]
+    if unknown or not fields:
+        raise Misconfigured("correlation.identity", "configuration", f"an alert has no field {unknown}.")
+    limits = Limits(items=settings.http.max_items, depth=settings.http.max_depth)
+    return Receive(sources, fields, build_readings(settings, sources), limits)
+
+
+def build_channels(loaded: Loaded) -> dict[str, Channel]:
+    """The configured channels, or the console. Raises Misconfigured."""
+    kinds = load_kinds()
+    services = Services(http=HttpClient(), clock=clock, stdout=sys.stdout)
+    channels: dict[str, Channel] = {}
+    for name, table in (loaded.settings.channels or CONSOLE).items():
+        kind = kinds.get(str(table.get("kind", name)))
+        if kind is None:
+            raise Misconfigured(
+                f"channels.{name}.kind", loaded.file or "configuration", f"is none of: {', '.join(sorted(kinds))}."
+            )
+        try:
+            read = kind.read({key: value for key, value in table.items() if key != "kind"})
+        except msgspec.ValidationError as error:
+            raise explain(error, kind.settings, f"channels.{name}.", loaded.origins, loaded.file) from error
+        channels[name] = kind.build(name, read, services)
+    return channels
+
+
+def build_route(channels: Mapping[str, Channel]) -> Route:
+    return everyone(tuple(channels))
+
+
+def build_decide(settings: Settings, route: Route) -> Correlate:
+    correlation = settings.correlation
+    rules = Rules(
+        identity=correlation.identity,
+        merge_window=timedelta(seconds=correlation.merge_window_seconds),
+        reopen_window=timedelta(seconds=correlation.reopen_window_seconds),
+    )
+    return Correlate(rules, route)
+
+
+def build_notifier(settings: Settings, store: IncidentStore, route: Route, public_url: str) -> Notifier:
+    retry = settings.retry
+    schedule = Schedule(
+        first=timedelta(seconds=retry.first_seconds),
+        longest=timedelta(seconds=retry.longest_seconds),
+        give_up=timedelta(seconds=retry.give_up_seconds),
+    )
+    return Notifier(store, clock, schedule, route, public_url, random.random)
+
+
+def build_analyzer(settings: Settings, store: IncidentStore, route: Route) -> Analyzer:
+    providers = (History(store), Similar(store), StackTrace())
+    analysts = (RulesAnalyst(),)
+    deadline = settings.analysis.deadline_seconds
+
+    def look_into(subject: Subject) -> Analysis:
+        return investigate(subject, providers, analysts, deadline)
+
+    return Analyzer(store, clock, route, look_into)
+
+
+@contextlib.contextmanager
+def open_operations(settings: Settings) -> Iterator[Operations]:
+    """The store's operations without a running service. Raises Transient if one runs."""
+    store = SqliteStore(Path(settings.data_dir), clock)
+    try:
+        yield Operations(store, clock, everyone(()))
+    finally:
+        store.close()
+
+
+def analyze(path: Path, settings: Settings, *, offline: bool) -> Analysis:
+    """Analyse an alert file, or a folder of ``alert.json`` and ``evidence/``, without a service.
+
+    Raises InvalidRequest if no alert can be read from it, FileNotFoundError if there is no file.
+    """
+    del offline  # The rules need no network; a model will be left out when this is set.
+    folder = path if path.is_dir() else None
+    body = (path / "alert.json" if folder else path).read_bytes()
+    alert = read_alert(body, settings)
+    subject = Subject(alert=alert, incident=None, activity=Activity(alerts=1, firing=1), now=clock())
+    providers = (StackTrace(), *((Attached(folder / "evidence"),) if folder and (folder / "evidence").is_dir() else ()))
+    return investigate(subject, providers, (RulesAnalyst(),), settings.analysis.deadline_seconds)
+
+
+def read_alert(body: bytes, settings: Settings) -> Alert:
+    """The first alert of a body in any accepted form. Raises InvalidRequest."""
+    sources = build_sources()
+    received = build_receive(settings, sources)(Request(body=body, headers={}, received_at=clock()), "", "")
+    if received.incoming:
+        return received.incoming[0].alert
+    raise received.rejected[0].error if received.rejected else InvalidRequest("no_alert", "There is no alert in it.")

@@ -1,0 +1,1 @@
+"""The doors: translate and call, nothing else."""

@@ -1,0 +1,365 @@
+"""The door's process: owns the store, takes alerts in, answers the API, and serves the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from mcp_responder import __version__, app
+from mcp_responder.entrypoints.web.api import create_api
+from mcp_responder.entrypoints.web.auth import Authenticator
+from mcp_responder.entrypoints.web.headers import security_headers
+from mcp_responder.entrypoints.web.ingest import Inbound, Ingest, Outbound, Scope
+from mcp_responder.model.errors import Misconfigured, ResponderError
+from mcp_responder.operations import SCOPES, Operations
+from mcp_responder.pipeline.receive import Rejected
+from mcp_responder.plumbing import logging
+from mcp_responder.plumbing.process import die_with_parent
+from mcp_responder.ports import Accepted, Incoming
+from mcp_responder.settings import Loaded, Settings, load
+from mcp_responder.storage.sqlite.remote import StoreServer
+from mcp_responder.storage.sqlite.store import SqliteStore
+from mcp_responder.storage.sqlite.writer import Completion, complete
+
+RUNTIME = "runtime.json"
+READY_PIPE = "MCP_RESPONDER_READY_PIPE"
+"""Number of a pipe's writing end: a line with the service's URL goes there once it is ready."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LEDGER_SPAN = timedelta(days=2)
+LINES_A_SECOND = 20
+FIRST_KEY = "first"
+
+log = structlog.get_logger()
+
+
+class DoorMetrics:
+    """What the door counts, and the state of ledger and queue read at each scrape."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self.registry = CollectorRegistry()
+        self.received = Counter(
+            "responder_alerts_received", "Alerts accepted, repeats left out.", ["source"], registry=self.registry
+        )
+        self.repeats = Counter("responder_alerts_repeated", "Senders' retries.", registry=self.registry)
+        self.rejected = Counter("responder_alerts_rejected", "Items refused.", ["code"], registry=self.registry)
+        self.seconds = Histogram(
+            "responder_accept_seconds",
+            "From the first byte of a request to its durable commit.",
+            registry=self.registry,
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+        )
+        self.worker = b""
+        self.registry.register(self)  # type: ignore[arg-type]
+
+    def text(self) -> bytes:
+        """Prometheus's text format: the door's metrics, then the worker's latest report."""
+        return generate_latest(self.registry) + self.worker
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        ledger = self._operations.ledger(app.clock() - LEDGER_SPAN)
+        counts = GaugeMetricFamily(
+            "responder_ledger", "Events of the last two days by what became of them.", labels=["outcome"]
+        )
+        for outcome in ("received", "delivered", "merged", "dead", "in_flight"):
+            counts.add_metric([outcome], getattr(ledger, outcome))
+        for rule, count in ledger.suppressed.items():
+            counts.add_metric([f"suppressed:{rule}"], count)
+        yield counts
+        yield GaugeMetricFamily(
+            "responder_ledger_imbalance",
+            "Hours of the last two days in which received isn't what became of it; must be 0.",
+            value=sum(hour.balance != 0 for hour in ledger.hours),
+        )
+        depth = GaugeMetricFamily("responder_queue_depth", "Tasks by lane and state.", labels=["lane", "state"])
+        age = GaugeMetricFamily("responder_queue_age_seconds", "Age of the oldest due task.", labels=["lane"])
+        for lane, tasks in self._operations.depth().items():
+            for state in ("ready", "delayed", "leased"):
+                depth.add_metric([lane, state], getattr(tasks, state))
+            age.add_metric([lane], tasks.oldest)
+        yield depth
+        yield age
+
+
+class Watch:
+    """Told of each ingest request: counts, and logs what changed an incident (in a storm only the first lines)."""
+
+    def __init__(self, metrics: DoorMetrics) -> None:
+        self._metrics = metrics
+        self._second = 0
+        self._lines = 0
+
+    def __call__(
+        self, incoming: Sequence[Incoming], accepted: Sequence[Accepted], rejected: Sequence[Rejected], seconds: float
+    ) -> None:
+        metrics = self._metrics
+        metrics.seconds.observe(seconds)
+        for item in rejected:
+            metrics.rejected.labels(item.error.code).inc()
+        for answer, arrived in zip(accepted, incoming, strict=True):
+            if answer.verdict is None:
+                metrics.repeats.inc()
+                continue
+            metrics.received.labels(arrived.alert.source).inc()
+            if answer.verdict.changed:
+                self._changed(answer, arrived, seconds)
+
+    def _changed(self, answer: Accepted, arrived: Incoming, seconds: float) -> None:
+        second = int(arrived.alert.received_at.timestamp())
+        if second != self._second:
+            if self._lines > LINES_A_SECOND:
+                log.info("lines_left_out", metrics={"lines": self._lines - LINES_A_SECOND})
+            self._second, self._lines = second, 0
+        self._lines += 1
+        if self._lines > LINES_A_SECOND or answer.verdict is None:
+            return
+        for incident in answer.verdict.changed:
+            log.info(
+                f"incident_{incident.event}",
+                function="reception",
+                alert_id=answer.alert_id,
+                incident_id=incident.incident_id,
+                source=arrived.alert.source,
+                severity=incident.severity,
+                metrics={"seconds": round(seconds, 4)},
+            )
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with signals left to this process's own handlers."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        """Take no more connections, finish what is under way, end."""
+        self.should_exit = True
+
+
+class Door:
+    """The ASGI application: alerts go the short way, everything else to the API."""
+
+    def __init__(self, ingest: Ingest, api: Callable[..., Any]) -> None:
+        self._ingest = ingest
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Inbound, send: Outbound) -> None:
+        if scope["type"] == "http" and self._ingest.serves(scope):
+            await self._ingest(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
+
+
+def check_bind(settings: Settings) -> None:
+    """Raises Misconfigured for an address beyond loopback in plain text, and for half a certificate."""
+    tls = bool(settings.tls_certificate and settings.tls_key)
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise Misconfigured("tls_key", "configuration", "tls_certificate and tls_key go together; set both.")
+    for key in ("tls_certificate", "tls_key"):
+        name = getattr(settings, key)
+        if name and not Path(name).is_file():
+            raise Misconfigured(key, "configuration", f"there is no file '{name}'.")
+    if settings.host not in LOOPBACK and not tls and not settings.behind_proxy:
+        raise Misconfigured(
+            "host",
+            "configuration",
+            f"'{settings.host}' can be reached from other machines in plain text; "
+            "set tls_certificate and tls_key, or behind_proxy (--behind-proxy) if a proxy in front ends TLS.",
+        )
+
+
+async def run(loaded: Loaded) -> None:
+    """Serve until SIGTERM."""
+    settings = loaded.settings
+    folder = Path(settings.data_dir)
+    channels = app.build_channels(loaded)
+    sources = app.build_sources()
+    receive = app.build_receive(settings, sources)
+    listener = listen(settings)
+    tls = bool(settings.tls_certificate)
+    url = address(listener, tls=tls)
+    store = SqliteStore(folder, app.clock)
+    route = app.build_route(channels)
+    operations = Operations(store, app.clock, route)
+    token = secrets.token_urlsafe(32)
+    authenticator = Authenticator(store.keys, app.clock, settings.api_key, token)
+    metrics = DoorMetrics(operations)
+    loop = asyncio.get_running_loop()
+
+    def hand_over(completions: Sequence[Completion]) -> None:
+        loop.call_soon_threadsafe(complete, completions)
+
+    store.writer.hand_over = hand_over
+    headers = security_headers(https=tls or settings.behind_proxy)
+    ingest = Ingest(
+        receive=receive,
+        sources=sources,
+        submit=store.submit_accept,
+        decide=app.build_decide(settings, route),
+        authenticator=authenticator,
+        clock=app.clock,
+        body_limit=settings.http.body_limit,
+        public_url=settings.public_url.rstrip("/"),
+        headers=headers,
+        seen=Watch(metrics),
+    )
+    api = create_api(
+        operations=operations,
+        authenticator=authenticator,
+        sources=sources,
+        channels=channels,
+        settings=settings,
+        metrics=metrics.text,
+        ready=lambda: not_ready(store),
+        version=__version__,
+    )
+    server = Server(server_config(Door(ingest, api), settings))
+    loop.add_signal_handler(signal.SIGTERM, server.stop)
+    worker_door = StoreServer(store, folder, lambda text: setattr(metrics, "worker", text))
+    await worker_door.start()
+    first_token = first_key(operations, settings)
+    authenticator.refresh()
+    write_runtime(folder, url, token)
+    listener.listen(2048)
+    banner(url, first_token, settings)
+    announce(url)
+    gc.freeze()
+    log.info("door_started", url=url, data_dir=str(folder.absolute()), config=loaded.file)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        worker_door.stop()
+        (folder / RUNTIME).unlink(missing_ok=True)
+        store.writer.hand_over = complete
+        await asyncio.to_thread(store.close)
+        log.info("door_stopped")
+
+
+def server_config(door: Door, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        door,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=settings.behind_proxy,
+        forwarded_allow_ips="*" if settings.behind_proxy else None,
+        backlog=2048,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+
+
+def listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise Misconfigured("port", "configuration", f"can't listen on {where} ({error.strerror}).") from error
+    return listener
+
+
+def address(listener: socket.socket, *, tls: bool) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def first_key(operations: Operations, settings: Settings) -> str:
+    """The token of the first API key, if this start has made it."""
+    if settings.api_key or operations.keys():
+        return ""
+    return operations.create_key(FIRST_KEY, SCOPES).token or ""
+
+
+def write_runtime(folder: Path, url: str, token: str) -> None:
+    """Tell the command line on this machine where the service is and how to be let in."""
+    path = folder / RUNTIME
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"url": url, "token": token, "pid": os.getpid()}, file)
+
+
+def banner(url: str, token: str, settings: Settings) -> None:
+    """What a person who has just started the service wants to know."""
+    key = token or ("$RESPONDER_API_KEY" if settings.api_key else "<your API key>")
+    example = '{"title": "Database connection pool exhausted", "severity": "CRITICAL", "service": "checkout"}'
+    lines = [f"mcp-responder {__version__} listens on {url}", ""]
+    if token:
+        lines += [f"API key '{FIRST_KEY}' (shown once, keep it): {token}", ""]
+    lines += [
+        "Send an alert:",
+        f"  curl -X POST {url}/v1/alerts -H 'Content-Type: application/json' \\",
+        f'    -H "X-API-Key: {key}" \\',
+        f"    -d '{example}'",
+        "",
+        "See what became of it:  mcp-responder incidents    (in another terminal; --help for more)",
+        "",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def announce(url: str) -> None:
+    pipe = os.environ.get(READY_PIPE)
+    if pipe:
+        os.write(int(pipe), f"{url}\n".encode())
+        os.close(int(pipe))
+
+
+def not_ready(store: SqliteStore) -> str:
+    """Why the service can't take alerts now; empty when it can."""
+    try:
+        store.depth()
+    except (sqlite3.Error, ResponderError) as error:
+        return f"The store can't be read: {error}."
+    return ""
+
+
+def main() -> int:
+    """Run the door until SIGTERM. Raises Misconfigured."""
+    loaded = load(os.environ, Path.cwd())
+    logging.configure("door", loaded.settings.log.level, loaded.settings.log.format)
+    check_bind(loaded.settings)
+    # The supervisor decides when to stop; Ctrl-C reaches the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
+    uvloop.run(run(loaded))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ResponderError as error:
+        sys.stderr.write(f"mcp-responder: {error}\n")
+        sys.exit(2 if isinstance(error, Misconfigured) else 1)

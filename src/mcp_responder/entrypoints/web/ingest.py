@@ -1,0 +1,246 @@
+"""The hot path of the HTTP door: a bare ASGI callable that takes alerts in and answers once they are durable."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+
+from mcp_responder.entrypoints.web.auth import Authenticator
+from mcp_responder.entrypoints.web.problems import problem_response
+from mcp_responder.model.errors import InvalidRequest, NotFound
+from mcp_responder.pipeline.receive import Receive, Received, Rejected
+from mcp_responder.ports import Accepted, Clock, Decide, Incoming, Request, Source
+from mcp_responder.storage.sqlite.writer import Done
+
+Scope = MutableMapping[str, Any]
+Inbound = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Outbound = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+RawHeaders = Sequence[tuple[bytes, bytes]]
+SubmitAccept = Callable[[Sequence[Incoming], Decide, Done, int], None]
+Seen = Callable[[Sequence[Incoming], Sequence[Accepted], Sequence[Rejected], float], None]
+"""Told of each request: alerts, what became of them, what was rejected, seconds from the first byte to durable."""
+
+ANY = "/v1/alerts"
+NAMED = "/v1/sources/"
+CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""Content coding -> zlib's window bits."""
+
+encode = msgspec.json.Encoder().encode
+
+
+class AcceptedView(msgspec.Struct, frozen=True):
+    """An alert that is durable now."""
+
+    alert_id: str
+    source: str
+    signature: str
+    status_url: str
+
+
+class ErrorView(msgspec.Struct, frozen=True):
+    """Why an item can't be used: a word for programs, a sentence for people."""
+
+    code: str
+    detail: str
+
+
+class RejectedView(msgspec.Struct, frozen=True):
+    """An item that wasn't taken, by its index in the request."""
+
+    index: int
+    error: ErrorView
+
+
+class IngestView(msgspec.Struct, frozen=True):
+    """The answer to a request with alerts."""
+
+    accepted: tuple[AcceptedView, ...]
+    rejected: tuple[RejectedView, ...]
+
+
+class Ingest:
+    """Serves ``POST /v1/alerts`` and ``POST /v1/sources/{source}``."""
+
+    def __init__(
+        self,
+        *,
+        receive: Receive,
+        sources: Mapping[str, Source],
+        submit: SubmitAccept,
+        decide: Decide,
+        authenticator: Authenticator,
+        clock: Clock,
+        body_limit: int,
+        public_url: str,
+        headers: RawHeaders,
+        seen: Seen,
+    ) -> None:
+        self._receive = receive
+        self._sources = sources
+        self._submit = submit
+        self._decide = decide
+        self._authenticator = authenticator
+        self._clock = clock
+        self._limit = body_limit
+        self._public_url = public_url
+        self._headers = [(b"content-type", b"application/json"), *headers]
+        self._problem_headers = list(headers)
+        self._seen = seen
+        self._types = {name: frozenset(source.INFO.content_types) for name, source in sources.items()}
+        self._types[""] = frozenset().union(*self._types.values())
+
+    @staticmethod
+    def serves(scope: Scope) -> bool:
+        """Whether a request is for this door; anything else is the API's."""
+        path: str = scope["path"]
+        return scope["method"] == "POST" and (path == ANY or (path.startswith(NAMED) and "/" not in path[12:]))
+
+    async def __call__(self, scope: Scope, receive: Inbound, send: Outbound) -> None:
+        try:
+            view = await self._take(scope, receive)
+        except Exception as error:  # noqa: BLE001 - a door answers whatever happens
+            status, headers, body = problem_response(error)
+            await _answer(send, status, [*headers, *self._problem_headers], body)
+        else:
+            await _answer(send, 202, self._headers, encode(view))
+
+    async def _take(self, scope: Scope, receive: Inbound) -> IngestView:
+        start = time.perf_counter()
+        raw_headers: RawHeaders = scope["headers"]
+        caller = self._authenticator.authenticate(raw_headers, "ingest")
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
+        source = self._source(scope["path"])
+        self._check_type(headers.get("content-type", ""), source)
+        body = await self._body(headers, receive)
+        request = Request(body=body, headers=headers, received_at=self._clock())
+        received = self._receive(request, source, caller.name, headers.get("idempotency-key", ""))
+        accepted = await self._accept(received.incoming, len(body)) if received.incoming else []
+        self._seen(received.incoming, accepted, received.rejected, time.perf_counter() - start)
+        if received.rejected and not accepted:
+            raise _all_rejected(received)
+        base = self._public_url or f"{scope['scheme']}://{headers.get('host', '')}"
+        return _view(received, accepted, base)
+
+    def _source(self, path: str) -> str:
+        if path == ANY:
+            return ""
+        name = path.removeprefix(NAMED)
+        if name not in self._sources:
+            raise NotFound("source", name)
+        return name
+
+    def _check_type(self, content_type: str, source: str) -> None:
+        kind = content_type.partition(";")[0].strip().lower()
+        if not kind or kind in self._types[source] or kind.endswith("+json"):
+            return
+        known = ", ".join(sorted(self._types[source]))
+        raise InvalidRequest("unsupported_type", f"'{kind}' is not read here; send one of: {known}.", status=415)
+
+    async def _body(self, headers: Mapping[str, str], receive: Inbound) -> bytes:
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._limit:
+            raise self._too_large()
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body = await self._rest(body, receive)
+        elif message["type"] == "http.disconnect":
+            raise InvalidRequest("disconnected", "The connection was closed before the body was complete.")
+        coding = headers.get("content-encoding", "identity").lower()
+        return body if coding == "identity" else self._decoded(body, coding)
+
+    async def _rest(self, body: bytes, receive: Inbound) -> bytes:
+        parts = bytearray(body)
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise InvalidRequest("disconnected", "The connection was closed before the body was complete.")
+            parts += message.get("body", b"")
+            if len(parts) > self._limit:
+                raise self._too_large()
+            more = message.get("more_body", False)
+        return bytes(parts)
+
+    def _decoded(self, body: bytes, coding: str) -> bytes:
+        bits = CODINGS.get(coding)
+        if bits is None:
+            known = ", ".join(sorted(CODINGS))
+            raise InvalidRequest("unsupported_coding", f"'{coding}' can't be decoded; known: {known}.", status=415)
+        decoded = bytearray()
+        try:
+            while body:
+                # A member at a time, and never more than the limit: a bomb isn't unpacked.
+                member = zlib.decompressobj(bits)
+                decoded += member.decompress(body, self._limit + 1 - len(decoded))
+                if len(decoded) > self._limit:
+                    raise self._too_large()
+                if not member.eof:
+                    raise InvalidRequest("malformed_coding", f"The {coding} body ends too early.")
+                body = member.unused_data
+        except zlib.error as error:
+            raise InvalidRequest("malformed_coding", f"The body is not valid {coding}: {error}.") from error
+        return bytes(decoded)
+
+    def _too_large(self) -> InvalidRequest:
+        return InvalidRequest(
+            "too_large", f"The body is larger than {self._limit} bytes (after decompression). Split it.", status=413
+        )
+
+    async def _accept(self, incoming: Sequence[Incoming], size: int) -> list[Accepted]:
+        future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
+
+        def done(result: list[Accepted], error: BaseException | None) -> None:
+            if future.cancelled():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._submit(incoming, self._decide, done, size)
+        return await future
+
+
+def _view(received: Received, accepted: Sequence[Accepted], base: str) -> IngestView:
+    return IngestView(
+        tuple(
+            AcceptedView(
+                item.alert_id, incoming.alert.source, incoming.alert.signature, f"{base}/v1/alerts/{item.alert_id}"
+            )
+            for item, incoming in zip(accepted, received.incoming, strict=True)
+        ),
+        _rejected_views(received.rejected),
+    )
+
+
+def _rejected_views(rejected: Iterable[Rejected]) -> tuple[RejectedView, ...]:
+    return tuple(RejectedView(item.index, ErrorView(item.error.code, item.error.detail)) for item in rejected)
+
+
+class AllRejected(InvalidRequest):
+    """No item of the request could be used; ``members`` join the problem document."""
+
+    def __init__(self, rejected: Sequence[Rejected]) -> None:
+        first = rejected[0].error
+        super().__init__("all_rejected", f"No alert could be read: {first.detail}", status=422)
+        self.members = {"accepted": (), "rejected": _rejected_views(rejected)}
+
+
+def _all_rejected(received: Received) -> InvalidRequest:
+    only = received.rejected[0].error
+    # A single body that isn't even JSON, or breaks a limit, is its own kind of mistake.
+    if len(received.rejected) == 1 and only.status in (400, 413):
+        return only
+    return AllRejected(received.rejected)
+
+
+async def _answer(send: Outbound, status: int, headers: RawHeaders, body: bytes) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
+    await send({"type": "http.response.body", "body": body})

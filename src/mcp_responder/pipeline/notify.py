@@ -1,0 +1,155 @@
+"""Bring one channel up to date with one incident, and keep the receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from mcp_responder.model.errors import Permanent, Transient
+from mcp_responder.model.incident import Event, Incident, TimelineEntry
+from mcp_responder.model.message import Message, Receipt, ReceiptState
+from mcp_responder.model.task import Leased, Notify
+from mcp_responder.pipeline.correlate import Route
+from mcp_responder.pipeline.retry import Schedule, again
+from mcp_responder.ports import MAX_RECEIVES, Channel, Clock, Commit, Delivered, IncidentStore
+
+LATE = timedelta(minutes=1)
+"""A delivery later than this says so."""
+
+
+class Notifier:
+    """Works on Notify tasks. ``spread`` gives a random number between 0 and 1 for the waits between tries."""
+
+    def __init__(
+        self, store: IncidentStore, clock: Clock, schedule: Schedule, route: Route, public_url: str,
+        spread: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._clock = clock
+        self._schedule = schedule
+        self._route = route
+        self._public_url = public_url
+        self._spread = spread
+
+    def notify(self, leased: Leased, channel: Channel | None) -> None:
+        """Do the task and commit what came of it. ``channel`` is None if its name isn't configured any more."""
+        work = leased.task.work
+        assert isinstance(work, Notify)  # noqa: S101 - the lane carries nothing else
+        incident = self._store.incident(work.incident_id).incident
+        previous = self._previous(work)
+        if channel is None:
+            self._bury(leased, incident, f"the channel '{work.channel}' is no longer configured")
+        elif leased.receives > MAX_RECEIVES:
+            self._bury(leased, incident, f"its worker was lost {MAX_RECEIVES} times while delivering")
+        elif previous and previous.state is ReceiptState.DELIVERED and previous.news >= incident.news:
+            self._store.commit(Commit(finished=leased))
+        else:
+            self._deliver(leased, channel, previous, self._message(leased, work))
+
+    def _previous(self, work: Notify) -> Receipt | None:
+        receipts = self._store.receipts(work.incident_id)
+        return next((receipt for receipt in receipts if receipt.channel == work.channel), None)
+
+    def _message(self, leased: Leased, work: Notify) -> Message:
+        record = self._store.incident(work.incident_id)
+        incident = record.incident
+        planned = leased.task.first_due or incident.news_at
+        late = self._clock() - planned
+        return Message(
+            delivery_id=f"{incident.incident_id}.{work.channel}.{incident.news}",
+            incident=incident,
+            news=incident.news,
+            event=incident.event,
+            alerts=record.activity.alerts,
+            firing=record.activity.firing,
+            analysis=self._store.analysis(work.incident_id),
+            timeline=self._store.timeline(work.incident_id),
+            links=self._store.alert(incident.alert_id).alert.links,
+            url=f"{self._public_url}/v1/incidents/{incident.incident_id}",
+            doubtful=leased.receives > 1,
+            late_seconds=int(late.total_seconds()) if late > LATE else 0,
+        )
+
+    def _deliver(self, leased: Leased, channel: Channel, previous: Receipt | None, message: Message) -> None:
+        try:
+            delivered = channel.deliver(message, previous)
+        except (Transient, Permanent) as error:
+            self._failed(leased, message.incident, error)
+        else:
+            self._delivered(leased, message, delivered)
+
+    def _delivered(self, leased: Leased, message: Message, delivered: Delivered) -> None:
+        now = self._clock()
+        receipt = self._receipt(leased, message.incident, ReceiptState.DELIVERED, now, delivered)
+        text = f"{message.event}{' (perhaps a repeat)' if message.doubtful else ''}"
+        entry = TimelineEntry(at=now, event=Event.DELIVERED, channel=receipt.channel, text=text)
+        self._store.commit(
+            Commit(
+                incident_id=message.incident.incident_id,
+                entries=(entry,),
+                receipt=receipt,
+                settle="delivered",
+                settle_news=message.news,
+                finished=leased,
+            )
+        )
+
+    def _receipt(
+        self, leased: Leased, incident: Incident, state: ReceiptState, at: datetime, delivered: Delivered,
+        detail: str = "",
+    ) -> Receipt:  # fmt: skip
+        work = leased.task.work
+        assert isinstance(work, Notify)  # noqa: S101
+        return Receipt(
+            channel=work.channel,
+            state=state,
+            news=incident.news,
+            event=incident.event,
+            at=at,
+            reference=delivered.reference,
+            url=delivered.url,
+            attempts=leased.task.attempt,
+            doubtful=leased.receives > 1,
+            detail=detail,
+        )
+
+    def _failed(self, leased: Leased, incident: Incident, error: Transient | Permanent) -> None:
+        now = self._clock()
+        task = again(leased.task, error, now, self._schedule, self._spread())
+        if task is None:
+            self._bury(leased, incident, str(error))
+            return
+        assert task.not_before is not None  # noqa: S101
+        text = f"try {leased.task.attempt}: {error} Next try at {task.not_before:%H:%M:%S} UTC."
+        entry = TimelineEntry(at=now, event=Event.DELIVERY_RETRIED, channel=_channel(leased), text=text)
+        self._store.commit(Commit(incident_id=incident.incident_id, entries=(entry,), tasks=(task,), finished=leased))
+
+    def _bury(self, leased: Leased, incident: Incident, reason: str) -> None:
+        """Keep the task as a dead letter; if no channel is left that could tell, the alerts are dead with it."""
+        now = self._clock()
+        previous = next((r for r in self._store.receipts(incident.incident_id) if r.channel == _channel(leased)), None)
+        kept = Delivered(reference=previous.reference, url=previous.url) if previous else Delivered()
+        receipt = self._receipt(leased, incident, ReceiptState.DEAD, now, kept, reason)
+        entry = TimelineEntry(at=now, event=Event.DELIVERY_DIED, channel=receipt.channel, text=reason)
+        # The receipt first: of two channels that die at once, the later one then sees the other.
+        self._store.commit(Commit(incident_id=incident.incident_id, entries=(entry,), receipt=receipt))
+        dead = {
+            r.channel
+            for r in self._store.receipts(incident.incident_id)
+            if r.state is ReceiptState.DEAD and r.news >= incident.news
+        }
+        settle = "dead" if dead >= set(self._route(incident)) else ""
+        self._store.commit(
+            Commit(
+                incident_id=incident.incident_id,
+                settle=settle,
+                settle_news=incident.news,
+                letter=reason,
+                finished=leased,
+            )
+        )
+
+
+def _channel(leased: Leased) -> str:
+    work = leased.task.work
+    return work.channel if isinstance(work, Notify) else ""

@@ -1,0 +1,189 @@
+"""Raw request -> Alerts with an identity. Pure: the same bytes at the same time always give the same answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from mcp_responder.model.alert import Alert
+from mcp_responder.model.errors import InvalidRequest
+from mcp_responder.model.signature import signature
+from mcp_responder.pipeline.correlate import alarm_of, identity_of
+from mcp_responder.ports import Incoming, Inner, Reading, Request, Source
+
+ENVELOPES = 3
+"""How deep an alert may be wrapped."""
+
+decode = msgspec.json.Decoder().decode
+decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request may hold."""
+
+    items: int = 1000
+    depth: int = 64
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that can't be used: its index in the request, and why."""
+
+    index: int
+    error: InvalidRequest
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What was in a request. Both empty: authentic, but no alert."""
+
+    incoming: tuple[Incoming, ...]
+    rejected: tuple[Rejected, ...]
+
+
+class Receive:
+    """Turns requests into alerts that are ready for the store.
+
+    ``sources`` is in the order of detection; the last one takes any JSON. ``identity`` are the fields that make an
+    incident, ``readings`` say how a source is to be read.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Source], identity: tuple[str, ...], readings: Mapping[str, Reading], limits: Limits
+    ) -> None:
+        self._sources = sources
+        self._detection = tuple(sources.values())
+        self._readings = {name: reading for name, reading in readings.items() if reading != Reading()}
+        self._identity = identity
+        self._limits = limits
+
+    def __call__(self, request: Request, source: str, key: str, idempotency_key: str = "") -> Received:
+        """Read a request for the named source, or for the one that is detected when ``source`` is empty.
+
+        ``key`` is the name of the API key that brought it. Raises InvalidRequest if the body as a whole can't be read.
+        """
+        named = self._sources[source] if source else None
+        items = self._items(request.body)
+        incoming: list[Incoming] = []
+        rejected: list[Rejected] = []
+        for index, raw in enumerate(items):
+            try:
+                alerts = self._read(raw, named, request, ENVELOPES)
+            except InvalidRequest as error:
+                rejected.append(Rejected(index=index, error=error))
+                continue
+            retry_key = f"{key}\0{idempotency_key}\0{index}" if idempotency_key else ""
+            for position, alert in enumerate(alerts):
+                incoming.append(self._identify(alert, request, key, f"{retry_key}\0{position}" if retry_key else ""))
+        return Received(incoming=tuple(incoming), rejected=tuple(rejected))
+
+    def _items(self, body: bytes) -> Sequence[bytes]:
+        """The JSON values of a request: those of an array, or the one."""
+        self._check_depth(body)
+        text = body.lstrip()
+        if not text:
+            raise InvalidRequest("empty_body", "The request has no body; send one alert or an array of them as JSON.")
+        if not text.startswith(b"["):
+            return (body,)
+        try:
+            items = decode_items(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise _malformed(error) from error
+        if len(items) > self._limits.items:
+            raise InvalidRequest(
+                "too_many_items",
+                f"The request holds {len(items)} alerts; at most {self._limits.items} are taken at once. Split it.",
+                status=413,
+            )
+        return [bytes(item) for item in items]
+
+    def _check_depth(self, body: bytes) -> None:
+        limit = self._limits.depth
+        if body.count(b"[") + body.count(b"{") > limit and _depth(body) > limit:
+            raise InvalidRequest("too_deep", f"The JSON is nested deeper than {limit} levels.", status=413)
+
+    def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
+        try:
+            body = decode(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise _malformed(error) from error
+        source = named or next(source for source in self._detection if source.detects(body))
+        found = self._parse(source, body, raw, request)
+        alerts: list[Alert] = []
+        for item in found:
+            alerts += self._unwrap(item, request, envelopes) if isinstance(item, Inner) else [item]
+        return alerts
+
+    def _parse(self, source: Source, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner]:
+        plain = self._detection[-1]
+        reading = self._readings.get(source.INFO.name)
+        if reading:
+            request = msgspec.structs.replace(request, reading=reading)
+        try:
+            return source.parse(body, raw, request)
+        except InvalidRequest:
+            if source is plain:
+                raise
+        # Rather a strange message than a dropped page.
+        return plain.parse(body, raw, request)
+
+    def _unwrap(self, inner: Inner, request: Request, envelopes: int) -> list[Alert]:
+        if envelopes == 0:
+            raise InvalidRequest("too_many_envelopes", f"More than {ENVELOPES} envelopes around an alert.", status=422)
+        self._check_depth(inner.body)
+        alerts = self._read(inner.body, None, request, envelopes - 1)
+        if not inner.event_id:
+            return alerts
+        return [
+            msgspec.structs.replace(alert, event_id=alert.event_id or f"{inner.event_id}\0{position}")
+            for position, alert in enumerate(alerts)
+        ]
+
+    def _identify(self, alert: Alert, request: Request, key: str, retry_key: str) -> Incoming:
+        unstable = False
+        if retry_key:
+            name = retry_key.encode(errors="surrogatepass")
+        elif alert.event_id:
+            name = f"{alert.source}\0{alert.event_id}".encode(errors="surrogatepass")
+        else:
+            # Several alerts may come out of the same bytes: what tells them apart joins the name.
+            name = f"{alert.source}\0{alert.source_id}\0{alert.title}\0".encode(errors="surrogatepass")
+            name += bytes(alert.raw_data)
+            unstable = alert.timestamp is None
+        identified = msgspec.structs.replace(
+            alert,
+            alert_id=blake2b(name, digest_size=12).hexdigest(),
+            signature=signature(alert.title, alert.message),
+            timestamp=alert.timestamp or request.received_at,
+            received_at=request.received_at,
+            key=key,
+        )
+        identity = identity_of(identified, self._identity)
+        return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=unstable)
+
+
+def _malformed(error: Exception) -> InvalidRequest:
+    words = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+    return InvalidRequest("malformed_json", f"The body is not valid JSON: {words}.")
+
+
+def _depth(body: bytes) -> int:
+    """Deepest nesting of brackets; those inside of strings don't count."""
+    deepest = level = 0
+    in_string = escaped = False
+    for byte in body:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif byte in b"]}":
+            level -= 1
+    return deepest

@@ -1,0 +1,57 @@
+"""Logs are events with facts as keys, one JSON object a line on standard error: never payloads, headers or secrets.
+
+Every line has ``timestamp`` (ISO 8601), ``level``, ``function`` (which part of the service), ``message`` (the event's
+name) and the facts, of which figures stand under ``metrics``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(function: str, level: str = "info", style: str = "auto", stream: TextIO | None = None) -> None:
+    """Set up logging for this process. ``style`` is json, text, or auto: text on a terminal, else JSON."""
+    out = stream or sys.stderr
+    text = style == "text" or (style == "auto" and out.isatty())
+
+    def name_function(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event.setdefault("function", function)
+        return event
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            name_function,
+            *(_text() if text else _json()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS.get(level, logging.INFO)),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _text() -> list[structlog.typing.Processor]:
+    return [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+
+
+def _json() -> list[structlog.typing.Processor]:
+    return [structlog.processors.format_exc_info, _levels_in_capitals, _render]
+
+
+def _levels_in_capitals(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    event["level"] = str(event["level"]).upper()
+    event["message"] = event.pop("event")
+    return event
+
+
+def _render(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()

@@ -1,0 +1,241 @@
+"""The store as another process sees it: reads by itself, writes through the process that owns the file.
+
+Over a Unix socket in the data folder go frames: four bytes of length (big endian), then MessagePack of a ``Call`` or an
+``Answer``. Each thread of the client has a connection of its own and one call under way, so there is nothing to match
+up, and when a process dies, its connections tell the owner which leases have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mcp_responder.model.errors import Conflict, LeaseLost, NotFound, ResponderError, Transient
+from mcp_responder.model.task import Leased
+from mcp_responder.ports import Accepted, Commit
+from mcp_responder.storage.sqlite.reader import SqliteReader
+from mcp_responder.storage.sqlite.store import SqliteStore
+
+SOCKET = "writer.sock"
+LENGTH = struct.Struct(">I")
+
+
+class Receive(msgspec.Struct, frozen=True, tag=True):
+    lane: str
+    limit: int
+    wait: float
+
+
+class Write(msgspec.Struct, frozen=True, tag=True):
+    commit: Commit
+
+
+class Release(msgspec.Struct, frozen=True, tag=True):
+    handle: str
+    counts: bool
+
+
+class Report(msgspec.Struct, frozen=True, tag=True):
+    """The worker's metrics, in Prometheus's text format."""
+
+    metrics: bytes
+
+
+Call = Receive | Write | Release | Report
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Leased tasks, or what went wrong: the error's class and words."""
+
+    leased: tuple[Leased, ...] = ()
+    error: str = ""
+    detail: str = ""
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_call = msgspec.msgpack.Decoder(Call).decode
+decode_answer = msgspec.msgpack.Decoder(Answer).decode
+ERRORS: dict[str, Callable[[str], ResponderError]] = {
+    "LeaseLost": LeaseLost,
+    "Conflict": Conflict,
+    "Transient": Transient,
+    "NotFound": lambda detail: NotFound("incident", detail),
+}
+
+
+class OwnerGoneError(ConnectionError):
+    """The process that owns the store has ended; whatever was under way is void."""
+
+
+class RemoteStore(SqliteReader):
+    """``IncidentStore`` and ``TaskQueue`` for the worker's process. It never accepts alerts and holds no keys."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._address = str(folder / SOCKET)
+        self._local = threading.local()
+
+    def receive(self, lane: str, limit: int, wait: float) -> list[Leased]:
+        return list(self._call(Receive(lane, limit, wait)).leased)
+
+    def commit(self, commit: Commit) -> None:
+        self._call(Write(commit))
+
+    def release(self, leased: Leased, *, counts: bool = False) -> None:
+        self._call(Release(leased.handle, counts))
+
+    def report(self, metrics: bytes) -> None:
+        """Hand the worker's metrics to the owner, who shows them."""
+        self._call(Report(metrics))
+
+    def accept(self, batch: object, decide: object) -> list[Accepted]:
+        raise NotImplementedError("alerts are accepted by the process that owns the store")
+
+    def _call(self, call: Call) -> Answer:
+        try:
+            connection = self._connection()
+            _send(connection, encode(call))
+            answer = decode_answer(_read(connection))
+        except OSError as error:
+            raise OwnerGoneError("the service's door is gone") from error
+        if answer.error:
+            raise ERRORS.get(answer.error, Transient)(answer.detail)
+        return answer
+
+    def _connection(self) -> socket.socket:
+        connection: socket.socket | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.connect(self._address)
+            self._local.connection = connection
+        return connection
+
+
+def _send(connection: socket.socket, frame: bytes) -> None:
+    connection.sendall(LENGTH.pack(len(frame)) + frame)
+
+
+def _read(connection: socket.socket) -> bytes:
+    (length,) = LENGTH.unpack(_exactly(connection, LENGTH.size))
+    return _exactly(connection, length)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < size:
+        part = connection.recv(size - len(parts))
+        if not part:
+            raise OwnerGoneError("the connection was closed")
+        parts += part
+    return bytes(parts)
+
+
+class StoreServer:
+    """Serves ``RemoteStore``s from the owner's event loop. ``on_metrics`` gets each report."""
+
+    def __init__(self, store: SqliteStore, folder: Path, on_metrics: Callable[[bytes], None]) -> None:
+        self._store = store
+        self._path = folder / SOCKET
+        self._on_metrics = on_metrics
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, path=str(self._path))
+        self._path.chmod(0o600)
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held: set[str] = set()
+        try:
+            while True:
+                (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+                call = decode_call(await reader.readexactly(length))
+                answer = encode(await self._answer(call, held, reader))
+                writer.write(LENGTH.pack(len(answer)) + answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self._end_leases(held)
+            writer.close()
+
+    def _end_leases(self, held: set[str]) -> None:
+        for handle in held:
+            self._store.submit_release(handle, _unheard, counts=True)
+
+    async def _answer(self, call: Call, held: set[str], reader: asyncio.StreamReader) -> Answer:
+        try:
+            match call:
+                case Receive(lane, limit, wait):
+                    return await self._receive(lane, limit, wait, held, reader)
+                case Write(commit):
+                    await self._result(lambda done: self._store.submit_commit(commit, done))
+                    if commit.finished:
+                        held.discard(commit.finished.handle)
+                case Release(handle, counts):
+                    held.discard(handle)
+                    await self._result(lambda done: self._store.submit_release(handle, done, counts=counts))
+                case Report(metrics):
+                    self._on_metrics(metrics)
+        except ResponderError as error:
+            return Answer(error=type(error).__name__, detail=str(error))
+        return Answer()
+
+    async def _receive(
+        self, lane: str, limit: int, wait: float, held: set[str], reader: asyncio.StreamReader
+    ) -> Answer:
+        """Wait for tasks, and watch the connection meanwhile: nobody leases to the dead."""
+        future: asyncio.Future[list[Leased]] = asyncio.get_running_loop().create_future()
+
+        def done(leased: list[Leased], error: BaseException | None) -> None:
+            if not future.cancelled():
+                _resolve(future, leased, error)
+                return
+            for task in leased or ():
+                self._store.submit_release(task.handle, _unheard, counts=False)
+
+        self._store.submit_receive(lane, limit, wait, done)
+        gone = asyncio.ensure_future(reader.read(1))
+        either: list[asyncio.Future[Any]] = [future, gone]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            future.cancel()
+            self._store.writer.withdraw(done)
+            raise ConnectionResetError
+        gone.cancel()
+        leased = future.result()
+        held.update(task.handle for task in leased)
+        return Answer(leased=tuple(leased))
+
+    async def _result(self, submit: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
+        """The result of a submitted job. The writer hands completions over on this loop."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def done(result: object, error: BaseException | None) -> None:
+            if not future.cancelled():
+                _resolve(future, result, error)
+
+        submit(done)
+        return await future
+
+
+def _resolve(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def _unheard(_: object, error: BaseException | None) -> None:
+    """The holder is gone: nobody waits for this."""
