@@ -86,7 +86,7 @@ class Supervisor:
 
     def _start(self, module: str, environment: dict[str, str], *pipes: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", module]
-        return subprocess.Popen(command, env=environment, pass_fds=pipes)  # noqa: S603 - our own modules
+        return subprocess.Popen(command, env=environment, pass_fds=pipes)
 
     def _keep_worker(self) -> None:
         """Keep a worker beside the door until the door ends."""
@@ -121,3 +121,7 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(serve())
