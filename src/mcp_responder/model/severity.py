@@ -103,7 +103,7 @@ _LONGEST = 2000
 @lru_cache(maxsize=1024)
 def read_severity(word: str) -> Severity | None:
     """A sender's own level ("warn", "P1", "sev-2", "3", "1 - Critical"), or None if it isn't known."""
-    plain = "".join(letter for letter in word.lower() if letter.isalnum())
+    plain = "".join(letter for letter in word.lower().removesuffix(".0") if letter.isalnum())
     if plain in _BY_WORD:
         return _BY_WORD[plain]
     parts = re.split(r"[^a-z0-9]+", word.lower())
@@ -119,20 +119,23 @@ def stated(words: str) -> Severity | None:
     return None
 
 
-@lru_cache(maxsize=512)
 def judge(*words: str, rules: tuple[SeverityRule, ...] = ()) -> Severity | None:
     """What the rules say of an alarm's words: the user's, then ``PLACES`` and ``SHIPPED``; the first match decides.
 
     A user's pattern is looked for in the words as they were sent, one to a line, and in a last line that has all of
     them taken apart ("high cpu utilization").
     """
-    heard = [word[:_LONGEST] for word in words if word]
-    sent = "\n".join(heard)
+    return _judge(tuple(word[:_LONGEST] for word in words if word), rules)
+
+
+@lru_cache(maxsize=512)
+def _judge(words: tuple[str, ...], rules: tuple[SeverityRule, ...]) -> Severity | None:
+    sent = "\n".join(words)
     spoken = [word.lower() for word in _WORD.findall(sent)]
     for rule in rules:
         if pattern_of(rule).search(f"{sent}\n{' '.join(spoken)}"):
             return rule.severity
-    return Severity.LOW if any(_PLACES.search(word) for word in heard) else _worst(spoken)
+    return Severity.LOW if any(_PLACES.search(word) for word in words) else _worst(spoken)
 
 
 @lru_cache(maxsize=512)

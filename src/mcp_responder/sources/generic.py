@@ -1,0 +1,385 @@
+"""Any JSON object, so that anything that can send a webhook can send an alert.
+
+## Set up
+
+Send a `POST` with a JSON object to `/v1/sources/generic` (or to `/v1/alerts`, where bodies that no other source knows
+end up too). Only a title or a message is needed:
+
+    curl -X POST "$RESPONDER_URL/v1/sources/generic" \\
+      -H "X-API-Key: $RESPONDER_API_KEY" -H "Content-Type: application/json" \\
+      -d '{"title": "Disk full on web-1", "severity": "critical", "service": "checkout"}'
+
+An array is taken as a batch, a JSON string as an alert whose first line is the title.
+
+## What is read
+
+| field | also called (any case, `snake_case`, `camelCase`, `kebab-case`) |
+|---|---|
+| `title` | `alertname`, `alert_name`, `summary`, `headline`, `subject`, `name`, `event`, ... |
+| `message` | `msg`, `description`, `body`, `text`, `details`, `reason`, `error`, `stacktrace`: all that are there |
+| `severity` | `level`, `priority`, `urgency`: `critical`, `error`, `warn`, `info`, `P1` to `P5`, `sev1`, `1` to `5` |
+| `status` | `state`, `action`: `firing`, `triggered`, `open`, `down`; `resolved`, `ok`, `closed`; `info` |
+| `source_id` | `fingerprint`, `dedup_key`, `alias`, `incident_key`, `alert_id`: the same for each firing of an alarm |
+| `event_id` | `message_id`, `uuid`, `id`: of this one event, so that a second sending isn't a second event |
+| `timestamp` | `time`, `ts`, `@timestamp`, `created_at`, `startsAt`: ISO 8601, RFC 2822, epoch in s, ms, us or ns |
+| `service` | `application`, `app`, `component`, `job` |
+| `resource` | `host`, `instance`, `node`, `pod`, `server` |
+| `environment` | `env`, `stage` |
+| `region`, `account`, `owner` | `aws_region`, `account_id`, `team`, `assignee` |
+| `labels` | `tags`: an object or a list of `key:value` |
+| `links` | `link`, `url`, `runbook_url`, `dashboard_url` |
+
+Objects like `alert`, `data`, `payload`, `labels` and `annotations` are looked into. The sender's whole JSON is kept in
+`raw_data`. Without a severity the words of title and message decide; without a status the alert is firing.
+
+Other names are mapped in `responder.toml`, with dotted paths that are tried first:
+
+    [sources.generic.fields]
+    title = ["problem.displayName"]
+    "labels.team" = ["custom.squad"]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import islice
+from operator import itemgetter
+from typing import TypeVar, cast
+
+import msgspec
+
+from mcp_responder.model.alert import Alert, Link, Severity, Status
+from mcp_responder.model.errors import InvalidRequest
+from mcp_responder.model.severity import judge, read_severity, stated
+from mcp_responder.plumbing.fields import array, first_line, instant, mapping, one_line, text
+from mcp_responder.ports import Reading, Request, SourceInfo
+from mcp_responder.sources._reading import (
+    MOST_LINKS,
+    label_text,
+    mapped,
+    mapped_labels,
+    named,
+    read_labels,
+    read_level,
+    read_links,
+    read_status,
+    read_title,
+)
+from mcp_responder.sources._synonyms import IN_LABELS, IN_OBJECTS, NOTHING, Meaning, Meanings, link_name
+
+INFO = SourceInfo(name="generic", title="Any JSON webhook", content_types=("application/json", "text/plain"))
+
+LONGEST_HEADLINE = 200
+"""Characters of a title that is made from a text."""
+LONGEST_NAME = 200
+DEEPEST = 4
+_BATCHED = 2
+"""The members of a batch come behind what its objects say of all of them."""
+_A_LEVEL = 1000
+"""How much later a wrapped value comes than any outside."""
+_MAPPED = -1
+_OWN_TIMES = 7
+"""The first names of ``timestamp`` are the event's own time, not the beginning of what it is about."""
+_MOST_PAIRS = 12
+_LONGEST_NOTHING = 2
+_SHORTEST_MINTED = 16
+"""Shorter ids are rather of an alarm ("disk-full", a monitor's number) than of one event."""
+
+_BRACKETED = re.compile(r"\[\s*([A-Za-z][A-Za-z -]*?)\s*(?:: ?\d+|on [^\]]*)?\]\s*(?=\S)")
+_LEADING = re.compile(r"(ALARM|OK|PROBLEM|RESOLVED|RECOVERY|RECOVERED|FIRING)\s*:\s*(?=\S)", re.IGNORECASE)
+_FIRING_MARKS = ("firing", "alerting", "alarm", "triggered", "retriggered", "problem", "open", "down")
+_RESOLVED_MARKS = ("resolved", "recovered", "recovery", "ok", "closed", "cleared", "up")
+_MARKS = frozenset((*_FIRING_MARKS, *_RESOLVED_MARKS))
+_TELLING_STATES = frozenset(("critical", "crit", "fatal", "error", "warning", "warn"))
+_CLEARED = frozenset(("ok", "clear", "cleared", "resolved", "recovered"))
+_OBJECTS = frozenset(("severity", "status", "service", "resource", "environment", "region", "account", "owner"))
+"""Fields that may be objects with a name."""
+_CONTAINERS = frozenset((dict, list))
+
+Value = TypeVar("Value")
+Found = dict[str, list[tuple[int, object]]]
+"""Field -> (place, value): what was found under which of its names; the lowest place is the best."""
+
+
+def detects(body: object) -> bool:
+    """Any JSON object, and any text."""
+    return isinstance(body, dict | str)
+
+
+def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
+    """One alert."""
+    if isinstance(body, str) and body.strip():
+        return [_from_text(body, raw, request)]
+    if not isinstance(body, dict):
+        raise InvalidRequest("not_an_alert", "An alert is a JSON object with a title or a message.", status=422)
+    found = _mapped(body, request.reading) if request.reading.fields else {}
+    _collect(body, found, 0, IN_OBJECTS)
+    return [_alert(body, found, raw, request)]
+
+
+def _from_text(body: str, raw: bytes, request: Request) -> Alert:
+    words = body.strip()
+    title, status = _unmark(_headline(words))
+    return Alert(
+        source=INFO.name,
+        title=title,
+        message=words,
+        severity=_judged(title, words, "", request),
+        status=status or Status.FIRING,
+        raw_data=msgspec.Raw(raw),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ what is there
+
+
+def _mapped(body: dict[str, object], reading: Reading) -> Found:
+    values = mapped(body, reading)
+    labels = {**read_labels(values.pop("labels", None)), **mapped_labels(values)}
+    links = read_links(values.pop("links", None))
+    early = {"labels": labels, "links": links} if labels or links else {}
+    return {field: [(_MAPPED, value)] for field, value in {**values, **early}.items()}
+
+
+def _collect(body: dict[str, object], found: Found, depth: int, meanings: Meanings, *, alarm: bool = False) -> None:
+    """Put the values of an object, and of what it wraps, under the fields that their names mean."""
+    outside = depth * _A_LEVEL
+    for key, value in body.items():
+        meant = meanings[key]
+        if meant is NOTHING or value is None or value == "":
+            continue
+        if type(value) in _CONTAINERS:
+            if depth < DEEPEST:
+                _look_into(key, value, meant, found, depth)
+        elif meant.plainly:
+            for field, place in meant.fields:
+                if field in found:
+                    found[field].append((outside + place, value))
+                else:
+                    found[field] = [(outside + place, value)]
+        else:
+            _look_at(key, value, meant, found, outside, alarm=alarm)
+
+
+def _put(found: Found, field: str, place: int, value: object) -> None:
+    found.setdefault(field, []).append((place, value))
+
+
+def _look_at(key: str, value: object, meant: Meaning, found: Found, outside: int, *, alarm: bool) -> None:
+    field, place = meant.fields[0]
+    if field == "id":
+        _put(found, "alarm_id" if alarm else "id", outside + place, value)
+    elif field == "links":
+        _put(found, field, outside + place, read_links(value, link_name(key)))
+    else:
+        _put(found, field, outside + place, read_labels(value))
+
+
+def _look_into(key: str, value: object, meant: Meaning, found: Found, depth: int) -> None:
+    field, place = meant.fields[0] if meant.fields else ("", 0)
+    place += depth * _A_LEVEL
+    if field == "labels":
+        labels = read_labels(value)
+        _put(found, field, place, labels)
+        _collect(cast("dict[str, object]", labels), found, depth + 1, IN_LABELS)
+    elif field == "links":
+        _put(found, field, place, read_links(value, link_name(key)))
+    elif isinstance(value, list):
+        _look_into_list(value, meant, found, depth)
+    elif meant.wraps:
+        _collect(mapping(value), found, depth + 1, IN_OBJECTS, alarm=meant.alarm)
+    elif field in _OBJECTS:
+        _put(found, field, place, value)
+    elif field == "title":
+        # A subject or a name that is an object is the thing that the alert is about.
+        _put(found, "resource", place, value)
+
+
+def _look_into_list(value: list[object], meant: Meaning, found: Found, depth: int) -> None:
+    first = value[0] if value else None
+    if meant.batch and isinstance(first, dict):
+        _collect(first, found, max(depth + 1, _BATCHED), IN_OBJECTS, alarm=True)
+    elif isinstance(first, str) and any(field == "message" for field, _ in meant.fields):
+        _put(found, "message", meant.fields[0][1] + depth * _A_LEVEL, value)
+
+
+def _best(found: Found, field: str, read: Callable[[object], Value]) -> Value | None:
+    """The first value of a field, in the order of its names, that can be read."""
+    values = found.get(field)
+    if values is None:
+        return None
+    if len(values) > 1:
+        values.sort(key=itemgetter(0))
+    for _, value in values:
+        answer = read(value)
+        if answer:
+            return answer
+    return None
+
+
+def _identity(found: Found, field: str) -> str:
+    return (_best(found, field, named) or "") if field in found else ""
+
+
+def _name(found: Found, field: str) -> str:
+    name = _identity(found, field)
+    return name if len(name) <= LONGEST_NAME and name.isprintable() else one_line(name, LONGEST_NAME)
+
+
+# ------------------------------------------------------------------------------------------------------ what it means
+
+
+def _alert(body: dict[str, object], found: Found, raw: bytes, request: Request) -> Alert:
+    said, marked = _unmark(_best(found, "title", read_title) or _event_name(found))
+    message = _message(found, said)
+    title = said or _headline(message) or _rendering(body)
+    status = _status(found) or marked or Status.FIRING
+    environment = _name(found, "environment")
+    timestamp = _timestamp(found, status)
+    return Alert(
+        source=INFO.name,
+        source_id=_identity(found, "source_id") or _identity(found, "alarm_id"),
+        event_id=_event_id(found, status, timestamp),
+        title=title,
+        message=message,
+        severity=_severity(found) or _judged(title, message, environment, request),
+        timestamp=timestamp,
+        raw_data=msgspec.Raw(raw),
+        status=status,
+        service=_name(found, "service"),
+        resource=_name(found, "resource"),
+        environment=environment,
+        account=_name(found, "account"),
+        region=_name(found, "region"),
+        owner=_name(found, "owner"),
+        labels=_labels(found) if "labels" in found else {},
+        links=_links(found) if "links" in found else (),
+    )
+
+
+def _event_name(found: Found) -> str:
+    """``event`` names what happened, or only that something did ("trigger"): then it is a status."""
+    name = _best(found, "event", read_title) or ""
+    return "" if read_status(name) else name
+
+
+def _unmark(title: str) -> tuple[str, Status | None]:
+    """A title without its state in front ("[RESOLVED] …", "OK: …"): firing and resolved are the same alarm."""
+    if title[:1] == "[":
+        mark = _BRACKETED.match(title)
+    elif ":" in title[:12]:
+        mark = _LEADING.match(title)
+    else:
+        return title, None
+    if not mark or mark[1].lower().replace("-", "") not in _MARKS:
+        return title, None
+    return title[mark.end() :], read_status(mark[1])
+
+
+def _message(found: Found, title: str) -> str:
+    """Everything that says what happened, the best first, nothing twice."""
+    values = found.get("message")
+    if not values:
+        return ""
+    if len(values) > 1:
+        values.sort(key=itemgetter(0))
+    message = ""
+    for _, value in values if values[0][0] != _MAPPED else values[:1]:
+        words = text(value) or "\n".join(filter(None, map(text, array(value))))
+        if words and words != title and words not in message:
+            message = f"{message}\n{words}" if message else words
+    return message
+
+
+def _headline(message: str) -> str:
+    """The first line, or for one that says nothing (the brace of a JSON text) as much as fits."""
+    first = one_line(first_line(message), LONGEST_HEADLINE)
+    return first if len(first) > _LONGEST_NOTHING else one_line(message, LONGEST_HEADLINE)
+
+
+def _rendering(body: dict[str, object]) -> str:
+    """A strange message is better than a dropped page."""
+    pairs = ", ".join(f"{name}: {words}" for name, words in islice(_leaves(body, "", 0), _MOST_PAIRS))
+    if not pairs:
+        raise InvalidRequest("empty_alert", "The alert has no text: send a title or a message.", status=422)
+    return one_line(pairs, LONGEST_HEADLINE)
+
+
+def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict | list):
+        inside = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in inside if depth <= DEEPEST else ():
+            yield from _leaves(inner, f"{name}.{key}" if name else str(key), depth + 1)
+    elif words := label_text(value):
+        yield name, words
+
+
+def _status(found: Found) -> Status | None:
+    status = _best(found, "status", lambda value: read_status(named(value)))
+    if status is None and "resolved" in found:
+        return Status.RESOLVED if found["resolved"][0][1] is True else Status.FIRING
+    return status or _best(found, "event", read_status) or _best(found, "severity", _cleared)
+
+
+def _cleared(value: object) -> Status | None:
+    """Some senders say with the severity that it is over."""
+    return Status.RESOLVED if named(value).lower() in _CLEARED else None
+
+
+def _severity(found: Found) -> Severity | None:
+    return _best(found, "severity", read_level) or _best(found, "status", _state_level)
+
+
+def _state_level(value: object) -> Severity | None:
+    """Some senders' states are levels: OK, WARNING, CRITICAL."""
+    state = named(value).lower()
+    return read_severity(state) if state in _TELLING_STATES else None
+
+
+def _judged(title: str, message: str, environment: str, request: Request) -> Severity:
+    rules = request.reading.severities
+    return stated(title) or stated(message) or judge(title, message, environment, rules=rules) or Severity.MEDIUM
+
+
+def _timestamp(found: Found, status: Status) -> datetime | None:
+    """When it happened: for what is over, its end, unless the event says its own time."""
+    begun = _best(found, "timestamp", instant)
+    if status is not Status.RESOLVED or "ended" not in found:
+        return begun
+    own_time = begun and found["timestamp"][0][0] < _OWN_TIMES
+    return begun if own_time else _best(found, "ended", instant) or begun
+
+
+def _event_id(found: Found, status: Status, timestamp: datetime | None) -> str:
+    """The identity of this one event, so that a second sending isn't a second event.
+
+    Some senders give an alarm's beginning and end the same event id, so the status is a part of it. A bare ``id`` may
+    be the alarm's and come again with each firing: then only together with the time it names an event.
+    """
+    event_id = _identity(found, "event_id")
+    if event_id:
+        return event_id if status is Status.FIRING else f"{event_id}/{status}"
+    bare = _identity(found, "id")
+    if timestamp:
+        return f"{bare}/{status}@{timestamp.isoformat()}" if bare else ""
+    minted = len(bare) >= _SHORTEST_MINTED and any(letter.isdigit() for letter in bare)
+    return f"{bare}/{status}" if minted else ""
+
+
+def _labels(found: Found) -> dict[str, str]:
+    """All labels; the better named win."""
+    labels: dict[str, str] = {}
+    for _, several in sorted(found["labels"], key=itemgetter(0), reverse=True):
+        labels.update(cast("dict[str, str]", several))
+    return labels
+
+
+def _links(found: Found) -> tuple[Link, ...]:
+    """All links, each address once, the better named first."""
+    links: dict[str, Link] = {}
+    for _, several in sorted(found["links"], key=itemgetter(0)):
+        for link in cast("list[Link]", several):
+            links.setdefault(link.url, link)
+    return tuple(links.values())[:MOST_LINKS]
