@@ -1,0 +1,1 @@
+"""THINK: who says why. Analysts never know each other."""

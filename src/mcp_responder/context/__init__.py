@@ -1,0 +1,1 @@
+"""LOOK: one file a provider of evidence. Providers never know each other."""
