@@ -29,7 +29,7 @@ class ChannelKind(msgspec.Struct, Generic[Settings], frozen=True, kw_only=True):
     guide: str
     """How to set it up: the module's docstring."""
     settings: type[Settings]
-    """A frozen Struct that forbids unknown fields; each field says in its ``Meta`` what it is for."""
+    """A frozen Struct that forbids unknown fields; a docstring under each field says what it is for."""
     build: Callable[[str, Settings, Services], Channel]
     """Makes a channel from its name in the configuration, its settings, and the services."""
 

@@ -71,19 +71,20 @@ LONGEST_URL = 2000
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where to post, and how to prove that it was us."""
 
-    url: Annotated[Secret, Meta(description="Address that is posted to; all of it but the host is kept secret.")]
-    secret: Annotated[
-        Secret, Meta(description="Signing secret: whsec_<base64>, or any text; empty sends unsigned.")
-    ] = Secret("")
-    secrets: Annotated[
-        tuple[Secret, ...], Meta(description="Several signing secrets at once, for a rotation; each one signs.")
-    ] = ()
-    timeout_seconds: Annotated[
-        float, Meta(gt=0, le=60, description="How long the other side may take to connect and answer.")
-    ] = 10.0
+    url: Secret
+    """Address that is posted to; all of it but the host is kept secret."""
+    secret: Secret = Secret("")
+    """Signing secret: whsec_<base64>, or any text. Empty sends unsigned."""
+    secrets: tuple[Secret, ...] = ()
+    """Several signing secrets at once, for a rotation; each one signs."""
+    timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 10.0
+    """How long the other side may take to connect and answer."""
 
     def __post_init__(self) -> None:
-        address_of(self.url.reveal())
+        try:
+            address_of(self.url.reveal())
+        except ValueError as error:
+            raise ValueError(f"url: {error}") from None
         for secret in self.signing_secrets:
             signing_key(secret)
 
