@@ -12,10 +12,9 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import structlog
 import uvicorn
@@ -26,8 +25,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from mcp_responder import __version__, app
 from mcp_responder.entrypoints.web.api import create_api
 from mcp_responder.entrypoints.web.auth import Authenticator
-from mcp_responder.entrypoints.web.headers import security_headers
-from mcp_responder.entrypoints.web.ingest import Inbound, Ingest, Outbound, Scope
+from mcp_responder.entrypoints.web.headers import security_headers, with_cors
+from mcp_responder.entrypoints.web.ingest import Ingest
+from mcp_responder.entrypoints.web.problems import App, Receive, Scope, Send
 from mcp_responder.model.errors import Misconfigured, ResponderError
 from mcp_responder.operations import SCOPES, Operations
 from mcp_responder.pipeline.receive import Rejected
@@ -161,11 +161,11 @@ class Server(uvicorn.Server):
 class Door:
     """The ASGI application: alerts go the short way, everything else to the API."""
 
-    def __init__(self, ingest: Ingest, api: Callable[..., Any]) -> None:
+    def __init__(self, ingest: Ingest, api: App) -> None:
         self._ingest = ingest
         self._api = api
 
-    async def __call__(self, scope: Scope, receive: Inbound, send: Outbound) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._ingest.serves(scope):
             await self._ingest(scope, receive, send)
         else:
@@ -235,7 +235,7 @@ async def run(loaded: Loaded) -> None:
         ready=lambda: not_ready(store),
         version=__version__,
     )
-    server = Server(server_config(Door(ingest, api), settings))
+    server = Server(server_config(with_cors(Door(ingest, api), settings.http.cors_origins), settings))
     loop.add_signal_handler(signal.SIGTERM, server.stop)
     worker_door = StoreServer(store, folder, lambda text: setattr(metrics, "worker", text))
     await worker_door.start()
@@ -257,7 +257,7 @@ async def run(loaded: Loaded) -> None:
         log.info("door_stopped")
 
 
-def server_config(door: Door, settings: Settings) -> uvicorn.Config:
+def server_config(door: App, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         door,
         loop="uvloop",

@@ -44,14 +44,14 @@ def _text() -> list[structlog.typing.Processor]:
 
 
 def _json() -> list[structlog.typing.Processor]:
-    return [structlog.processors.format_exc_info, _levels_in_capitals, _render]
-
-
-def _levels_in_capitals(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    event["level"] = str(event["level"]).upper()
-    event["message"] = event.pop("event")
-    return event
+    return [structlog.processors.format_exc_info, _render]
 
 
 def _render(_: WrappedLogger, __: str, event: EventDict) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    head = {
+        "timestamp": event.pop("timestamp"),
+        "level": str(event.pop("level")).upper(),
+        "function": event.pop("function"),
+        "message": event.pop("event"),
+    }
+    return msgspec.json.encode({**head, **event}, enc_hook=str).decode()

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from mcp_responder.entrypoints.web.auth import Authenticator
-from mcp_responder.entrypoints.web.problems import problem_response
+from mcp_responder.entrypoints.web.problems import HttpProblem, Scope, Send, problem_response
+from mcp_responder.entrypoints.web.problems import Receive as Inbound
 from mcp_responder.model.errors import InvalidRequest, NotFound
 from mcp_responder.pipeline.receive import Receive, Received, Rejected
 from mcp_responder.ports import Accepted, Clock, Decide, Incoming, Request, Source
 from mcp_responder.storage.sqlite.writer import Done
 
-Scope = MutableMapping[str, Any]
-Inbound = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Outbound = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 RawHeaders = Sequence[tuple[bytes, bytes]]
 SubmitAccept = Callable[[Sequence[Incoming], Decide, Done, int], None]
 Seen = Callable[[Sequence[Incoming], Sequence[Accepted], Sequence[Rejected], float], None]
@@ -100,7 +97,7 @@ class Ingest:
         path: str = scope["path"]
         return scope["method"] == "POST" and (path == ANY or (path.startswith(NAMED) and "/" not in path[12:]))
 
-    async def __call__(self, scope: Scope, receive: Inbound, send: Outbound) -> None:
+    async def __call__(self, scope: Scope, receive: Inbound, send: Send) -> None:
         try:
             view = await self._take(scope, receive)
         except Exception as error:  # noqa: BLE001 - a door answers whatever happens
@@ -223,24 +220,16 @@ def _rejected_views(rejected: Iterable[Rejected]) -> tuple[RejectedView, ...]:
     return tuple(RejectedView(item.index, ErrorView(item.error.code, item.error.detail)) for item in rejected)
 
 
-class AllRejected(InvalidRequest):
-    """No item of the request could be used; ``members`` join the problem document."""
-
-    def __init__(self, rejected: Sequence[Rejected]) -> None:
-        first = rejected[0].error
-        super().__init__("all_rejected", f"No alert could be read: {first.detail}", status=422)
-        self.members = {"accepted": (), "rejected": _rejected_views(rejected)}
-
-
 def _all_rejected(received: Received) -> InvalidRequest:
     only = received.rejected[0].error
     # A single body that isn't even JSON, or breaks a limit, is its own kind of mistake.
     if len(received.rejected) == 1 and only.status in (400, 413):
         return only
-    return AllRejected(received.rejected)
+    members = {"accepted": (), "rejected": _rejected_views(received.rejected)}
+    return HttpProblem("all_rejected", f"No alert could be read: {only.detail}", 422, members=members)
 
 
-async def _answer(send: Outbound, status: int, headers: RawHeaders, body: bytes) -> None:
+async def _answer(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -13,7 +13,7 @@ import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import msgspec
 
@@ -138,7 +138,10 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 class StoreServer:
-    """Serves ``RemoteStore``s from the owner's event loop. ``on_metrics`` gets each report."""
+    """Serves ``RemoteStore``s from the owner's event loop. ``on_metrics`` gets each report.
+
+    The store's writer must hand its completions over on that loop.
+    """
 
     def __init__(self, store: SqliteStore, folder: Path, on_metrics: Callable[[bytes], None]) -> None:
         self._store = store
@@ -148,7 +151,10 @@ class StoreServer:
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, path=str(self._path))
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(
+            lambda: Session(self._store, self._on_metrics), path=str(self._path)
+        )
         self._path.chmod(0o600)
 
     def stop(self) -> None:
@@ -156,85 +162,74 @@ class StoreServer:
             self._server.close()
         self._path.unlink(missing_ok=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        held: set[str] = set()
-        try:
-            while True:
-                (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-                call = decode_call(await reader.readexactly(length))
-                answer = encode(await self._answer(call, held, reader))
-                writer.write(LENGTH.pack(len(answer)) + answer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            self._end_leases(held)
-            writer.close()
 
-    def _end_leases(self, held: set[str]) -> None:
-        for handle in held:
+class Session(asyncio.Protocol):
+    """One connection: at most one call is under way. When it closes, its leases end and it waits no longer."""
+
+    def __init__(self, store: SqliteStore, on_metrics: Callable[[bytes], None]) -> None:
+        self._store = store
+        self._on_metrics = on_metrics
+        self._buffer = bytearray()
+        self._held: set[str] = set()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._transport = None
+        self._store.writer.withdraw(self._leased)
+        for handle in self._held:
             self._store.submit_release(handle, _unheard, counts=True)
 
-    async def _answer(self, call: Call, held: set[str], reader: asyncio.StreamReader) -> Answer:
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while len(self._buffer) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self._buffer)[0]
+            if len(self._buffer) < end:
+                return
+            call = decode_call(self._buffer[LENGTH.size : end])
+            del self._buffer[:end]
+            self._serve(call)
+
+    def _serve(self, call: Call) -> None:
         try:
             match call:
                 case Receive(lane, limit, wait):
-                    return await self._receive(lane, limit, wait, held, reader)
+                    self._store.submit_receive(lane, limit, wait, self._leased)
                 case Write(commit):
-                    await self._result(lambda done: self._store.submit_commit(commit, done))
+                    self._store.submit_commit(commit, self._answer)
                     if commit.finished:
-                        held.discard(commit.finished.handle)
+                        self._held.discard(commit.finished.handle)
                 case Release(handle, counts):
-                    held.discard(handle)
-                    await self._result(lambda done: self._store.submit_release(handle, done, counts=counts))
+                    self._held.discard(handle)
+                    self._store.submit_release(handle, self._answer, counts=counts)
                 case Report(metrics):
                     self._on_metrics(metrics)
+                    self._answer(None, None)
         except ResponderError as error:
-            return Answer(error=type(error).__name__, detail=str(error))
-        return Answer()
+            self._answer(None, error)
 
-    async def _receive(
-        self, lane: str, limit: int, wait: float, held: set[str], reader: asyncio.StreamReader
-    ) -> Answer:
-        """Wait for tasks, and watch the connection meanwhile: nobody leases to the dead."""
-        future: asyncio.Future[list[Leased]] = asyncio.get_running_loop().create_future()
-
-        def done(leased: list[Leased], error: BaseException | None) -> None:
-            if not future.cancelled():
-                _resolve(future, leased, error)
-                return
+    def _leased(self, leased: list[Leased] | None, error: BaseException | None) -> None:
+        if self._transport is None:
+            # Its holder died while it waited, and has seen none of these.
             for task in leased or ():
                 self._store.submit_release(task.handle, _unheard, counts=False)
+            return
+        self._held.update(task.handle for task in leased or ())
+        self._send(Answer(leased=tuple(leased or ())) if error is None else _failure(error))
 
-        self._store.submit_receive(lane, limit, wait, done)
-        gone = asyncio.ensure_future(reader.read(1))
-        either: list[asyncio.Future[Any]] = [future, gone]
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done():
-            future.cancel()
-            self._store.writer.withdraw(done)
-            raise ConnectionResetError
-        gone.cancel()
-        leased = future.result()
-        held.update(task.handle for task in leased)
-        return Answer(leased=tuple(leased))
+    def _answer(self, _: object, error: BaseException | None) -> None:
+        self._send(Answer() if error is None else _failure(error))
 
-    async def _result(self, submit: Callable[[Callable[[Any, BaseException | None], None]], None]) -> Any:
-        """The result of a submitted job. The writer hands completions over on this loop."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def done(result: object, error: BaseException | None) -> None:
-            if not future.cancelled():
-                _resolve(future, result, error)
-
-        submit(done)
-        return await future
+    def _send(self, answer: Answer) -> None:
+        if self._transport is not None:
+            frame = encode(answer)
+            self._transport.write(LENGTH.pack(len(frame)) + frame)
 
 
-def _resolve(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+def _failure(error: BaseException) -> Answer:
+    return Answer(error=type(error).__name__, detail=str(error))
 
 
 def _unheard(_: object, error: BaseException | None) -> None:
