@@ -16,7 +16,8 @@ PASSED_CHECK = (
     r"|no (?:active )?(?:issues?|problems?|failures?|anomal\w+)|scheduled (?:health )?check|(?:test|synthetic) alert"
 )
 OVER = (
-    r"recovered|has since|subsequently|no further|back to normal|resolved|completed (?:for|successfully)"
+    r"recovered|has since|subsequently|no further|back to normal|(?:issue|incident|state|pressure|alarm)[^\n]{0,20} resolved"
+    r"|completed (?:for|successfully)"
     r"|is available|started cleanly"
     r"|successfully assigned|transient|expanded|has been increased|startup complete"
 )
@@ -30,7 +31,7 @@ MOST_CLAIMS = 4
 def passed_check(case: Case) -> Finding | None:
     """The alert itself says that all is well, and nothing contradicts it."""
     sight = case.look(PASSED_CHECK)
-    if sight is None or (case.alert_state not in WELL_STATES and not _signals(case)):
+    if sight is None or (case.alert_state not in WELL_STATES and not any(_signals(case))):
         return None
     return _calm(case, "Nothing is wrong: all signals are normal, no failure is found", [sight.line])
 
@@ -38,7 +39,7 @@ def passed_check(case: Case) -> Finding | None:
 def recovered(case: Case) -> Finding | None:
     """It was real and has passed; the evidence shows the end."""
     sights = [sight.line for sight in case.sights(OVER) if sight.line.level is not Level.ERROR]
-    if not sights or not (_signals(case) or case.series or any(line.kind in OBSERVED for line in sights)):
+    if not sights or not (any(_signals(case)) or case.series or _had_trouble(case)):
         return None
     said = " ".join(line.text for line in sights)
     scaled = next(
@@ -50,7 +51,7 @@ def recovered(case: Case) -> Finding | None:
 def harmless(case: Case) -> Finding | None:
     """A threshold was touched, and nothing suffers: numbers stay in bounds, nobody logs errors."""
     mild = case.look(MILD)
-    if mild is None or not (_signals(case) or case.series):
+    if mild is None or not (any(_signals(case)) or case.series):
         return None
     numbers = ", ".join(
         f"{name} stays in bounds" for name in case.series if name in ("CPUUtilization", "DatabaseConnections")
@@ -74,6 +75,10 @@ def contradicted(case: Case) -> bool:
     lacking = any(rollout.ready < rollout.desired for rollout in case.rollouts.values())
     sick_nodes = any(node.troubles for node in case.nodes.values())
     return sick_pods or lacking or sick_nodes or any(not item.well for item in case.monitors) or bool(case.errors())
+
+
+def _had_trouble(case: Case) -> bool:
+    return any(line.over and line.level >= Level.WARNING and line.kind in OBSERVED for line in case.lines)
 
 
 def _signals(case: Case) -> Iterator[Line]:

@@ -102,6 +102,7 @@ RULES = (
         name="failover",
         category=Category.INFRASTRUCTURE,
         depth=Depth.NAMED,
+        outlasts=True,
         find=spot(
             r"failover (?:has |was |of )?(?:started|completed|initiated|triggered|in progress|occurred)[^\n]*"
             r"|Multi-AZ[^\n]{0,60}fail\w*[^\n]*"

@@ -212,6 +212,8 @@ def _read_pod(known: Document, page: Page, notebook: Notebook) -> None:
     notebook.pods[name] = Pod(name=name, ready=ready, phase=phase, restarts=restarts, line=line)
     if not notebook.pods[name].well:
         notebook.lines.append(msgspec.structs.replace(line, level=Level.WARNING))
+    for told in _told_reasons({**known, **(status or {})}):
+        notebook.lines.append(page.line(told, Kind.STATUS, origin=name, level=Level.WARNING))
     for container in containers:
         _read_container(container, name, page, notebook, well=notebook.pods[name].well)
     for condition in known.get("conditions") or (status or {}).get("conditions") or []:
@@ -238,6 +240,15 @@ def _read_container(container: Document, pod: str, page: Page, notebook: Noteboo
             quote = page.quotable(message) or page.quotable(reason)
             level = Level.ERROR if reason != "Completed" else Level.NONE
             notebook.lines.append(page.line(told, Kind.STATUS, quote, origin=pod, level=level, over=well))
+    for told in _told_reasons(container):
+        notebook.lines.append(page.line(told, Kind.STATUS, origin=pod, level=Level.WARNING, over=well))
+
+
+def _told_reasons(facts: Document) -> Iterator[str]:
+    """Reasons and messages that stand beside the states, under whatever key."""
+    for key, value in facts.items():
+        if isinstance(value, str) and value and ("reason" in key.lower() or "message" in key.lower()):
+            yield value
 
 
 def _reasons(state: object) -> Iterator[tuple[str, str, object]]:

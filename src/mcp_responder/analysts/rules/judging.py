@@ -48,7 +48,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 def judge(case: Case) -> list[Ruling]:
     """The rulings, the likely cause first; a calm one when nothing lasts, and none when nothing is known."""
     rulings = _rulings(RULES, case)
-    lasting = [ruling for ruling in rulings if not ruling.finding.over]
+    lasting = [ruling for ruling in rulings if ruling.rule.outlasts or not ruling.finding.over]
     observed = [ruling for ruling in lasting if _observed(ruling, case)]
     if observed:
         return [*observed, *(ruling for ruling in lasting if ruling not in observed)]

@@ -18,7 +18,7 @@ SYSTEMS = re.compile(
 TARGET = re.compile(
     r"(?:https?|postgres(?:ql)?|redis|mongodb|amqp|mysql|tcp|grpc)://(?:[^@/\s]+@)?([\w.-]+(?::\d+)?)|@?tcp\(([^)]+)\)"
     r"|\b(?:host|server|to|at|tried:|connect(?:ing)?|address|upstream|from|dial tcp"
-    r"|endpoint)[ =:\"']+([a-z][\w-]*(?:\.[\w-]+)+(?::\d+)?"
+    r"|endpoint|ECONNREFUSED|ETIMEDOUT)[ =:\"']+([a-z][\w-]*(?:\.[\w-]+)+(?::\d+)?"
     r"|[a-z][\w.-]*:\d{2,5}|\d+\.\d+\.\d+\.\d+(?::\d+)?)",
     re.IGNORECASE,
 )

@@ -52,6 +52,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     watch: str = ""
     explains: str = ""
     """Words of an alert that this kind of failure answers directly: it then counts for more."""
+    outlasts: bool = False
+    """It counts even when it is over: what it broke, it has broken."""
     state: State = State.ACTIVE
 
 
