@@ -71,12 +71,17 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 class _Queued(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     due: datetime
-    """With a handle the lease's end, else when it may be received."""
+    """Since or until when; with a handle the lease's end."""
+    waits: bool
+    """For ``due`` to come. A task that was due once stays so, even if the clock is set back."""
     receives: int = 0
     handle: str = ""
 
+    def ready(self, now: datetime) -> bool:
+        return not self.waits or self.due <= now
+
     def leased(self, now: datetime) -> bool:
-        return bool(self.handle) and self.due > now
+        return bool(self.handle) and not self.ready(now)
 
 
 class _State(msgspec.Struct, kw_only=True):
@@ -199,7 +204,8 @@ class _State(msgspec.Struct, kw_only=True):
             self.timelines[incident_id] = (*self.timelines.get(incident_id, ()), entry)
         for task in tasks:
             self.tasks_written += 1
-            self.tasks[self.tasks_written] = _Queued(task=task, due=task.not_before or now)
+            due = task.not_before or now
+            self.tasks[self.tasks_written] = _Queued(task=task, due=due, waits=due > now)
 
     # ------------------------------------------------------------------------------------------------------- commit
 
@@ -248,13 +254,13 @@ class _State(msgspec.Struct, kw_only=True):
 
     def lease(self, number: int, until: datetime) -> Leased:
         queued = self.tasks[number]
-        held = replace(queued, due=until, receives=queued.receives + 1, handle=f"{number}:{uuid4().hex}")
+        held = replace(queued, due=until, waits=True, receives=queued.receives + 1, handle=f"{number}:{uuid4().hex}")
         self.tasks[number] = held
         return Leased(task=held.task, handle=held.handle, receives=held.receives, until=until)
 
     def due(self, lane: str, now: datetime) -> list[int]:
         """Numbers of the tasks of a lane that may be received, one a group, best first."""
-        numbers = [n for n, q in self.tasks.items() if q.task.work.lane == lane and q.due <= now]
+        numbers = [n for n, q in self.tasks.items() if q.task.work.lane == lane and q.ready(now)]
         busy = {q.task.group for q in self.tasks.values() if q.leased(now)}
         found: list[int] = []
         for number in sorted(numbers, key=lambda n: (self.tasks[n].task.severity.rank, n)):
@@ -316,7 +322,7 @@ class MemoryStore:
             if number is not None:
                 queued = state.tasks[number]
                 receives = queued.receives if counts else queued.receives - 1
-                state.tasks[number] = replace(queued, due=now, receives=receives, handle="")
+                state.tasks[number] = replace(queued, due=now, waits=False, receives=receives, handle="")
 
     def put_key(self, key: ApiKey) -> None:
         with self._writing() as state:
@@ -504,11 +510,11 @@ def _ledger_hour(hour: datetime, outcomes: Counter[str]) -> LedgerHour:
 
 
 def _lane_depth(waiting: Sequence[_Queued], now: datetime) -> LaneDepth:
-    ready = [queued.due for queued in waiting if queued.due <= now]
+    ready = [queued.due for queued in waiting if queued.ready(now)]
     leased = sum(queued.leased(now) for queued in waiting)
     return LaneDepth(
         ready=len(ready),
         delayed=len(waiting) - len(ready) - leased,
         leased=leased,
-        oldest=(now - min(ready, default=now)) / timedelta(seconds=1),
+        oldest=max(timedelta(), now - min(ready, default=now)) / timedelta(seconds=1),
     )
