@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import lru_cache
 from hashlib import blake2b
 
 import msgspec
@@ -46,6 +47,7 @@ def alarm_of(alert: Alert, identity: str) -> str:
     return _digest(alert.source, alert.source_id) if alert.source_id else identity
 
 
+@lru_cache(maxsize=4096)
 def _digest(*parts: str) -> str:
     return blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=12).hexdigest()
 
@@ -113,6 +115,8 @@ class Correlate:
         if not ended:
             first = situation.firing_in[0] if situation.firing_in else None
             return Verdict(outcome="merged", incident_id=first.incident_id) if first else NOTHING_OPEN
+        # An end that people hear of decides what becomes of the alert.
+        ended.sort(key=lambda verdict: verdict.outcome)
         return Verdict(
             outcome=ended[0].outcome,
             incident_id=ended[0].incident_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import sqlite3
 from datetime import UTC, datetime
 from importlib import resources
@@ -16,8 +17,8 @@ HOUR_MS = 3_600_000
 
 
 def to_ms(at: datetime) -> int:
-    """Milliseconds since 1970."""
-    return int(at.timestamp() * 1000)
+    """Milliseconds since 1970, whole ones."""
+    return math.floor(at.timestamp()) * 1000 + at.microsecond // 1000
 
 
 def from_ms(ms: int) -> datetime:

@@ -25,6 +25,7 @@ from mcp_responder.model.task import DeadLetter
 from mcp_responder.ports import (
     AlertRecord,
     ApiKey,
+    Clock,
     Cluster,
     HourCount,
     IncidentRecord,
@@ -59,11 +60,16 @@ FROM incidents i JOIN incident_states s ON s.seq = i.seq
 """
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class SqliteReader:
     """The reading half of ``IncidentStore``, ``TaskQueue`` and ``KeyStore``, over a few pooled connections."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock = _utc_now) -> None:
         self._path = folder / FILE
+        self._clock = clock
         self._idle: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
         for _ in range(CONNECTIONS):
             self._idle.put(None)
@@ -187,12 +193,15 @@ class SqliteReader:
     # -------------------------------------------------------------------------------------------------------- queue
 
     def depth(self) -> Mapping[str, LaneDepth]:
+        now = to_ms(self._clock())
         with self._reading() as db:
+            # The writer marks what has become due when it next has something to do; here it counts at once.
             rows = db.execute(
-                "SELECT lane, sum(state = 0), sum(state = 1), sum(state = 2), min(CASE state WHEN 0 THEN due END)"
-                " FROM tasks GROUP BY lane"
+                "SELECT lane, sum(ready), sum(NOT ready AND state = 1), sum(NOT ready AND state = 2),"
+                " min(CASE WHEN ready THEN due END)"
+                " FROM (SELECT lane, state, due, state = 0 OR due <= ? AS ready FROM tasks) GROUP BY lane",
+                (now,),
             ).fetchall()
-        now = to_ms(datetime.now(UTC))
         return {
             lane: LaneDepth(ready=ready, delayed=delayed, leased=leased, oldest=max(0, now - (oldest or now)) / 1000)
             for lane, ready, delayed, leased, oldest in rows
@@ -222,21 +231,25 @@ def _filters(query: Query, table: str, time_column: str) -> tuple[list[str], lis
     if query.until:
         pairs.append((f"{table}.{time_column} < ?", to_ms(query.until)))
     if query.words:
-        text = f"{table}.title || ' ' || {table}.service || ' ' || {table}.resource"
-        pairs += [(f"({text}) LIKE ? ESCAPE '\\'", f"%{_escaped(word)}%") for word in query.words if word.isascii()]
-        pairs.append((f"has_words({text}, ?)", " ".join(query.words)))
+        pairs += _word_filters(words_of(" ".join(query.words)), table)
     return [condition for condition, _ in pairs] or ["1"], [value for _, value in pairs]
 
 
-def _escaped(word: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", word)
+def _word_filters(words: list[str], table: str) -> list[tuple[str, object]]:
+    if not words:
+        return [("0 = ?", 1)]
+    text = f"({table}.title || ' ' || {table}.service || ' ' || {table}.resource)"
+    # LIKE passes over most rows quickly, but it folds ASCII only: "straße" has the word "strasse".
+    foreign = f"length({text}) <> length(CAST({text} AS BLOB))"
+    plain = [word.replace("_", "\\_") for word in words if word.isascii()]
+    quick: list[tuple[str, object]] = [(f"({text} LIKE ? ESCAPE '\\' OR {foreign})", f"%{word}%") for word in plain]
+    return [*quick, (f"has_words({text}, ?)", " ".join(words))]
 
 
 def _position(cursor: str) -> int:
-    try:
-        return int(cursor, 36)
-    except ValueError:
-        raise InvalidRequest("bad_cursor", "'cursor' must be the 'next' of an earlier answer.", status=422) from None
+    if not re.fullmatch("[0-9a-z]{1,12}", cursor):
+        raise InvalidRequest("bad_cursor", "'cursor' must be the 'next' of an earlier answer.", status=422)
+    return int(cursor, 36)
 
 
 def _page(rows: list[Any], limit: int, record: Callable[[Any], Item]) -> Page[Item]:

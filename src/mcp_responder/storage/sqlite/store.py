@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,14 +31,21 @@ class SqliteStore(SqliteReader):
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self._ownership = Ownership(folder)
-        self._connection = connect(folder / FILE, cache_kib=WRITER_CACHE_KIB)
-        (folder / FILE).chmod(0o600)
-        migrate(self._connection)
-        super().__init__(folder)
-        self.writer = Writer(self._connection, clock)
-        self.writer.start()
-        self._do(lambda transaction: transaction.release_all(self.writer.now()))
+        with ExitStack() as undo:
+            self._ownership = Ownership(folder)
+            undo.callback(self._ownership.release)
+            # SQLite gives its log the mode of the file, so that is set before there is a log.
+            (folder / FILE).touch(mode=0o600)
+            (folder / FILE).chmod(0o600)
+            self._connection = connect(folder / FILE, cache_kib=WRITER_CACHE_KIB)
+            undo.callback(self._connection.close)
+            migrate(self._connection)
+            super().__init__(folder, clock)
+            self.writer = Writer(self._connection, clock)
+            self.writer.start()
+            undo.callback(self.writer.stop)
+            self._do(lambda transaction: transaction.release_all(self.writer.now()))
+            undo.pop_all()
 
     def close(self) -> None:
         """Write what waits, and let the folder go."""
@@ -58,7 +66,8 @@ class SqliteStore(SqliteReader):
         def run(transaction: Transaction) -> list[Accepted]:
             return transaction.accept(batch, decide)
 
-        self.writer.submit(Job(run=run, done=done, weight=size + ALERT_WEIGHT * len(batch)))
+        alert_ids = [incoming.alert.alert_id for incoming in batch]
+        self.writer.submit(Job(run=run, done=done, weight=size + ALERT_WEIGHT * len(batch), alert_ids=alert_ids))
 
     def commit(self, commit: Commit) -> None:
         self._wait(lambda done: self.submit_commit(commit, done))
@@ -71,7 +80,7 @@ class SqliteStore(SqliteReader):
         return leased
 
     def submit_receive(self, lane: str, limit: int, wait: float, done: Done) -> None:
-        deadline = self.writer.now() + int(timedelta(seconds=wait) / timedelta(milliseconds=1))
+        deadline = time.monotonic() + wait
         self.writer.wait_for_tasks(Waiter(lane=lane, limit=limit, deadline=deadline, done=done))
 
     def release(self, leased: Leased, *, counts: bool = False) -> None:

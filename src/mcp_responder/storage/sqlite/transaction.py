@@ -11,12 +11,13 @@ import sqlite3
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from uuid import uuid4
 
 import msgspec
 
 from mcp_responder.model.alert import SEVERITY_RANK, Alert, Status
-from mcp_responder.model.errors import Conflict, LeaseLost, NotFound
+from mcp_responder.model.errors import Conflict, LeaseLost, NotFound, ResponderError
 from mcp_responder.model.incident import Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.task import DeadLetter, Leased, Task
 from mcp_responder.ports import (
@@ -33,6 +34,7 @@ from mcp_responder.ports import (
 from mcp_responder.storage.sqlite.database import HOUR_MS, from_ms, to_ms
 
 READY, DELAYED, LEASED = 0, 1, 2
+LOOK_UP = 512
 CACHED_INCIDENTS = 4096
 CACHED_RESOLVES = 10_000
 REORDER_MS = int(REORDER_WINDOW / timedelta(milliseconds=1))
@@ -41,6 +43,15 @@ SAME_BYTES_MS = int(SAME_BYTES_WINDOW / timedelta(milliseconds=1))
 encode = msgspec.json.Encoder().encode
 decode_incident = msgspec.json.Decoder(Incident).decode
 decode_task = msgspec.json.Decoder(Task).decode
+decode_key = msgspec.json.Decoder(ApiKey).decode
+
+
+class HalfWritten(Exception):
+    """A batch was refused after some of it was written: the transaction must be undone."""
+
+    def __init__(self, refusal: ResponderError) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
 
 
 class Known:
@@ -80,6 +91,8 @@ class Transaction:
 
     def _start(self) -> None:
         self._touched: dict[int, Known] = {}
+        self._stored: set[str] = set()
+        self._alerts: list[tuple[object, ...]] = []
         self._bodies: list[tuple[int, bytes]] = []
         self._lines: list[tuple[int, int, bytes]] = []
         self._tasks: list[tuple[int, str, str, int, int, int, bytes]] = []
@@ -101,23 +114,34 @@ class Transaction:
 
     # ------------------------------------------------------------------------------------------------------- accept
 
+    def look_up(self, alert_ids: Sequence[str]) -> None:
+        """Find out, for everybody's alerts at once, which of them were here before."""
+        for start in range(0, len(alert_ids), LOOK_UP):
+            part = [bytes.fromhex(alert_id) for alert_id in alert_ids[start : start + LOOK_UP]]
+            # Filled up to a power of two, so that few statements are prepared.
+            part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))
+            marks = ",".join("?" * len(part))
+            rows = self._db.execute(f"SELECT alert_id FROM alerts WHERE alert_id IN ({marks})", part)  # noqa: S608
+            self._stored.update(alert_id.hex() for (alert_id,) in rows.fetchall())
+
     def accept(self, batch: Sequence[Incoming], decide: Decide) -> list[Accepted]:
-        """See ``IncidentStore.accept``."""
-        return [self._accept(incoming, decide) for incoming in batch]
+        """See ``IncidentStore.accept``. Each ``alert_id`` must have been looked up."""
+        try:
+            return [self._accept(incoming, decide) for incoming in batch]
+        except ResponderError as refusal:
+            raise HalfWritten(refusal) from refusal
 
     def _accept(self, incoming: Incoming, decide: Decide) -> Accepted:
         alert = incoming.alert
-        situation = self._situation(incoming)
-        verdict = decide(alert, situation)
-        known = self._known_by_verdict(verdict)
-        if not self._insert(alert, verdict, known):
+        if alert.alert_id in self._stored:
             if not incoming.unstable:
                 return Accepted(alert_id=alert.alert_id, repeat=True, verdict=None)
             renamed = self._renamed(incoming)
             if renamed is None:
                 return Accepted(alert_id=self._last_name(alert), repeat=True, verdict=None)
-            return self._accept(renamed, decide)
-        self._apply(incoming, verdict, known)
+            incoming, alert = renamed, renamed.alert
+        verdict = decide(alert, self._situation(incoming))
+        self._write(incoming, verdict)
         return Accepted(alert_id=alert.alert_id, repeat=False, verdict=verdict)
 
     def _situation(self, incoming: Incoming) -> Situation:
@@ -142,60 +166,68 @@ class Transaction:
             to_ms(alert.timestamp) < at and to_ms(alert.received_at) - received < REORDER_MS
         )
 
-    def _known_by_verdict(self, verdict: Verdict) -> Known | None:
-        if not verdict.incident_id:
-            return None
-        known = self._incidents.get(verdict.incident_id)
-        if known is None and not (verdict.changed and verdict.changed[0].version == 1):
-            known = self._by_id(verdict.incident_id)
-        return known
+    def _write(self, incoming: Incoming, verdict: Verdict) -> None:
+        alert, received = incoming.alert, to_ms(incoming.alert.received_at)
+        for incident in verdict.changed:
+            self._change(incident)
+        known = self._by_id(verdict.incident_id) if verdict.incident_id else None
+        if known is not None:
+            known.alerts += 1
+            if received > known.last_seen:
+                known.last_seen = received
+            self._touched[known.seq] = known
+            if verdict.firing:
+                self._fire(incoming, known)
+        self._keep_alert(alert, received, verdict, known)
+        if alert.status is Status.RESOLVED:
+            self._resolve(incoming, received)
+        if verdict.changed:
+            self._write_lines(verdict.entries)
+            self._write_tasks(verdict.tasks, received)
 
-    def _insert(self, alert: Alert, verdict: Verdict, known: Known | None) -> bool:
-        """Write the narrow row; False if the alert was here before."""
-        seq = self._next["alerts"]
-        news = verdict.changed[0].news if verdict.changed else 0
-        incident = known.seq if known else self._next["incidents"] if verdict.incident_id else None
-        received = to_ms(alert.received_at)
-        inserted = self._db.execute(
-            "INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (alert_id) DO NOTHING",
+    def _keep_alert(self, alert: Alert, received: int, verdict: Verdict, known: Known | None) -> None:
+        seq = self._number("alerts")
+        rank = SEVERITY_RANK[alert.severity]
+        outcome = verdict.outcome
+        self._stored.add(alert.alert_id)
+        self._alerts.append(
             (
                 seq,
                 bytes.fromhex(alert.alert_id),
-                incident,
-                news,
+                known.seq if known else None,
+                verdict.changed[0].news if verdict.changed else 0,
                 received,
                 alert.source,
-                SEVERITY_RANK[alert.severity],
+                rank,
                 alert.status,
                 alert.service,
                 alert.resource,
                 alert.title,
-                verdict.outcome or None,
-                received if verdict.outcome else None,
-            ),
-        ).rowcount
-        if not inserted:
-            return False
-        self._next["alerts"] = seq + 1
+                outcome or None,
+                received if outcome else None,
+            )
+        )
         self._bodies.append((seq, encode(alert)))
         hour = received // HOUR_MS
-        self._counts[hour, "received"] += 1
-        if verdict.outcome:
-            self._counts[hour, verdict.outcome] += 1
+        counts = self._counts
+        counts[hour, "received"] += 1
+        if outcome:
+            counts[hour, outcome] += 1
         if alert.status is Status.FIRING:
-            self._patterns[alert.signature, hour, SEVERITY_RANK[alert.severity], alert.service] += 1
-        return True
+            self._patterns[alert.signature, hour, rank, alert.service] += 1
 
     def _renamed(self, incoming: Incoming) -> Incoming | None:
         """The same bytes came before: None if that was just now, else the same alert under a name of its own."""
         alert = incoming.alert
         content = bytes.fromhex(alert.alert_id)
         received = to_ms(alert.received_at)
+        self._flush_alerts()
         first = self._db.execute("SELECT received_at FROM alerts WHERE alert_id = ?", (content,)).fetchone()
         again = self._db.execute("SELECT received_at FROM recurrences WHERE content_id = ?", (content,)).fetchone()
         if received - max(first[0], again[0] if again else 0) < SAME_BYTES_MS:
             return None
-        name = uuid4().bytes[:12]
+        # The name follows from what and when, so that deciding again finds the same.
+        name = blake2b(f"{alert.alert_id}@{received}".encode(), digest_size=12).digest()
         self._db.execute("INSERT OR REPLACE INTO recurrences VALUES (?, ?, ?)", (content, name, received))
         renamed = msgspec.structs.replace(alert, alert_id=name.hex())
         return msgspec.structs.replace(incoming, alert=renamed, unstable=False)
@@ -205,22 +237,6 @@ class Transaction:
         row = self._db.execute("SELECT alert_id FROM recurrences WHERE content_id = ?", (content,)).fetchone()
         return row[0].hex() if row else alert.alert_id
 
-    def _apply(self, incoming: Incoming, verdict: Verdict, known: Known | None) -> None:
-        alert = incoming.alert
-        for incident in verdict.changed:
-            changed = self._change(incident)
-            known = known or changed
-        if known is not None:
-            known.alerts += 1
-            known.last_seen = to_ms(alert.received_at)
-            self._touched[known.seq] = known
-            if verdict.firing:
-                self._fire(incoming, known)
-        if alert.status is Status.RESOLVED:
-            self._resolve(incoming)
-        self._write_lines(verdict.entries)
-        self._write_tasks(verdict.tasks, to_ms(alert.received_at))
-
     def _fire(self, incoming: Incoming, known: Known) -> None:
         nameless = incoming.alarm == incoming.identity
         if nameless and known.firing:
@@ -228,7 +244,7 @@ class Transaction:
         self._db.execute("INSERT OR IGNORE INTO firings VALUES (?, ?)", (bytes.fromhex(incoming.alarm), known.seq))
         known.firing = known.firing or nameless
 
-    def _resolve(self, incoming: Incoming) -> None:
+    def _resolve(self, incoming: Incoming, received: int) -> None:
         self._db.execute("DELETE FROM firings WHERE alarm = ?", (bytes.fromhex(incoming.alarm),))
         latest = self._identities.get(incoming.identity)
         if latest is not None:
@@ -236,11 +252,16 @@ class Transaction:
         alert = incoming.alert
         if alert.timestamp is None:
             return
-        at, received = to_ms(alert.timestamp), to_ms(alert.received_at)
+        at = to_ms(alert.timestamp)
+        newest = self._resolves.get(incoming.alarm)
+        # A resolve that comes late must not hide a newer one that still counts.
+        if newest and newest[0] > at and received - newest[1] < REORDER_MS:
+            return
         self._db.execute(
             "INSERT OR REPLACE INTO resolves VALUES (?, ?, ?)", (bytes.fromhex(incoming.alarm), at, received)
         )
         self._resolves[incoming.alarm] = (at, received)
+        self._resolves.move_to_end(incoming.alarm)
         if len(self._resolves) > CACHED_RESOLVES:
             self._resolves.popitem(last=False)
 
@@ -267,6 +288,12 @@ class Transaction:
         return self._keep(self._incidents.get(incident.incident_id) or Known(row[0], incident, new=False))
 
     def _by_id(self, incident_id: str) -> Known:
+        known = self._find(incident_id)
+        if known is None:
+            raise NotFound("incident", incident_id)
+        return known
+
+    def _find(self, incident_id: str) -> Known | None:
         known = self._incidents.get(incident_id)
         if known is not None:
             return known
@@ -274,7 +301,7 @@ class Transaction:
             "SELECT seq, body FROM incident_states JOIN incidents USING (seq) WHERE incident_id = ?", (incident_id,)
         ).fetchone()
         if row is None:
-            raise NotFound("incident", incident_id)
+            return None
         return self._remember(Known(row[0], decode_incident(row[1]), new=False))
 
     def _firing_in(self, alarm: str) -> list[Known]:
@@ -330,20 +357,25 @@ class Transaction:
     def commit(self, commit: Commit, now: int) -> None:
         """See ``IncidentStore.commit``. Everything is checked before anything is written."""
         incident = commit.incident
-        incident_id = incident.incident_id if incident else commit.incident_id
-        known = self._by_id(incident_id) if incident_id else None
-        if incident and known and known.incident.version != incident.version - 1:
-            raise Conflict(f"{incident_id} is at version {known.incident.version}, not {incident.version - 1}")
+        known = self._by_id(commit.incident_id) if commit.incident_id and not incident else None
+        if incident:
+            self._check_version(incident)
         if commit.finished:
             self._finish(commit.finished, commit.letter, now)
         if incident:
-            self._change(incident)
+            known = self._change(incident)
         if known:
-            self._write_lines([(incident_id, entry) for entry in commit.entries])
+            self._write_lines([(known.incident.incident_id, entry) for entry in commit.entries])
             self._write_results(known.seq, commit)
             if commit.settle:
                 self._settle(known.seq, commit, now)
         self._write_tasks(commit.tasks, now)
+
+    def _check_version(self, incident: Incident) -> None:
+        known = self._find(incident.incident_id)
+        version = known.incident.version if known else 0
+        if incident.version != version + 1:
+            raise Conflict(f"{incident.incident_id} is at version {version}, not {incident.version - 1}")
 
     def _finish(self, leased: Leased, letter: str, now: int) -> None:
         seq, _, _ = leased.handle.partition(":")
@@ -372,6 +404,7 @@ class Transaction:
             )
 
     def _settle(self, seq: int, commit: Commit, now: int) -> None:
+        self._flush_alerts()
         self._settle_from(seq, commit, now, "outcome IS NULL")
         if commit.settle == "delivered":
             # A dead letter that was sent after all.
@@ -427,11 +460,16 @@ class Transaction:
         rows = self._db.execute(
             "SELECT seq, task_group, receives, body FROM tasks t WHERE state = 0 AND lane = ? AND NOT EXISTS"
             " (SELECT 1 FROM tasks l WHERE l.state = 2 AND l.task_group = t.task_group)"
-            " ORDER BY priority, seq LIMIT ?",
-            (lane, limit),
-        ).fetchall()
-        first_of_group = {group: (seq, receives, body) for seq, group, receives, body in reversed(rows)}
-        return [self._lease(*first, until) for first in reversed(first_of_group.values())]
+            " ORDER BY priority, seq",
+            (lane,),
+        )
+        first_of_group: dict[str, tuple[int, int, bytes]] = {}
+        for seq, group, receives, body in rows:
+            first_of_group.setdefault(group, (seq, receives, body))
+            if len(first_of_group) >= limit:
+                break
+        rows.close()
+        return [self._lease(*first, until) for first in first_of_group.values()]
 
     def _lease(self, seq: int, receives: int, body: bytes, until: datetime) -> Leased:
         handle = f"{seq}:{uuid4().hex}"
@@ -460,6 +498,9 @@ class Transaction:
     # --------------------------------------------------------------------------------------------------------- keys
 
     def put_key(self, key: ApiKey) -> None:
+        others = self._db.execute("SELECT body FROM api_keys WHERE name = ? AND hash <> ?", (key.name, key.hash))
+        if not key.replaced and not all(decode_key(body).replaced for (body,) in others.fetchall()):
+            raise Conflict(f"there is a key '{key.name}' already")
         self._db.execute("INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?)", (key.hash, key.name, encode(key)))
 
     def delete_keys(self, name: str) -> int:
@@ -470,7 +511,7 @@ class Transaction:
     def flush(self) -> None:
         """Write what was gathered."""
         self._flush_tasks()
-        self._db.executemany("INSERT INTO alert_bodies VALUES (?, ?)", self._bodies)
+        self._flush_alerts()
         if self._lines:
             self._db.executemany("INSERT INTO timeline VALUES (?, ?, ?)", self._lines)
         self._flush_incidents()
@@ -484,6 +525,12 @@ class Transaction:
             " ON CONFLICT (hour, outcome) DO UPDATE SET count = count + excluded.count",
             [(*key, count) for key, count in self._counts.items()],
         )
+
+    def _flush_alerts(self) -> None:
+        if self._alerts:
+            self._db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._alerts)
+            self._db.executemany("INSERT INTO alert_bodies VALUES (?, ?)", self._bodies)
+            self._alerts, self._bodies = [], []
 
     def _flush_tasks(self) -> None:
         if self._tasks:

@@ -9,6 +9,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,12 +20,14 @@ from mcp_responder.model.errors import ResponderError, Transient
 from mcp_responder.model.task import Leased
 from mcp_responder.ports import VISIBILITY, Clock
 from mcp_responder.storage.sqlite.database import to_ms
-from mcp_responder.storage.sqlite.transaction import Transaction
+from mcp_responder.storage.sqlite.transaction import HalfWritten, Transaction
 
 GROUP_BYTES = 1024 * 1024
 """A group is closed when it holds this much, so that no request waits behind a giant one."""
 BEHIND_BYTES = 32 * 1024 * 1024
 """With this much waiting the writer is behind, and says so instead of taking more."""
+REST = 1.0
+"""Seconds before the writer tries again by itself what has failed, such as promoting tasks on a full disk."""
 
 Done = Callable[[Any, BaseException | None], None]
 log = structlog.get_logger()
@@ -36,16 +39,18 @@ class Job(msgspec.Struct):
     run: Callable[[Transaction], Any]
     done: Done
     weight: int = 0
+    alert_ids: Sequence[str] = ()
+    """Alerts that ``run`` will accept: they are looked up for the whole group at once."""
     durable: bool = True
     """Whether it must survive a power cut (a lease need only survive a crash)."""
 
 
 class Waiter(msgspec.Struct):
-    """Somebody who waits for tasks of a lane, until a moment in milliseconds."""
+    """Somebody who waits for tasks of a lane, until a moment of the monotonic clock, which nobody sets."""
 
     lane: str
     limit: int
-    deadline: int
+    deadline: float
     done: Done
 
 
@@ -74,6 +79,9 @@ class Writer:
         self._written_bytes = 0
         self._transaction = Transaction(connection)
         self._next_due: int | None = 0
+        self._rest = 0.0
+        self._stale = False
+        """Whether what the transaction remembers was undone."""
         self._durable = True
         self._stopped = False
         self._empty: set[str] = set()
@@ -105,7 +113,12 @@ class Writer:
 
     def wait_for_tasks(self, waiter: Waiter) -> None:
         """Lease tasks to the waiter as soon as there are any; an empty list at its deadline."""
-        self.submit(Job(run=lambda _: self._waiters.append(waiter), done=_ignore, durable=False))
+
+        def joined(_: object, error: BaseException | None) -> None:
+            if error is not None:
+                waiter.done([], error)
+
+        self.submit(Job(run=lambda _: self._waiters.append(waiter), done=joined, durable=False))
 
     def withdraw(self, done: Done) -> None:
         """Forget the waiters of somebody who is gone."""
@@ -145,11 +158,11 @@ class Writer:
         return jobs, False
 
     def _patience(self) -> float | None:
-        moments = [waiter.deadline for waiter in self._waiters]
+        waits = [waiter.deadline - time.monotonic() for waiter in self._waiters]
         if self._next_due is not None:
-            moments.append(self._next_due)
+            waits.append((self._next_due - self.now()) / 1000 + 0.001)
         # The clock may be set: look again after a minute at the latest.
-        return min(max(0.0, (min(moments) - self.now()) / 1000 + 0.001), 60.0) if moments else None
+        return min(max(self._rest, min(waits)), 60.0) if waits else None
 
     def _group(self, jobs: list[Job]) -> list[Completion]:
         waiting = list(self._waiters)
@@ -158,24 +171,30 @@ class Writer:
         except Exception as error:
             self._undo(waiting)
             if len(jobs) < 2 or _is_full(error):
-                log.exception("write_failed", jobs=len(jobs))
+                if not isinstance(error, HalfWritten):
+                    log.exception("write_failed", jobs=len(jobs))
                 return [(job.done, None, _translated(error)) for job in jobs]
         # One bad job must not take its neighbours with it.
         return [completion for job in jobs for completion in self._group([job])]
 
     def _attempt(self, jobs: list[Job]) -> list[Completion]:
         transaction, now = self._transaction, self.now()
+        if self._stale:
+            transaction.forget()
+            self._stale = False
         self._set_durability(any(job.durable for job in jobs))
         transaction.begin()
         promoted = self._next_due is not None and self._next_due <= now
         if promoted:
             transaction.promote(now)
+        transaction.look_up([alert_id for job in jobs for alert_id in job.alert_ids])
         completions = [self._perform(job) for job in jobs]
-        completions += self._feed(now)
+        completions += self._feed()
         transaction.flush()
         self._db.execute("COMMIT")
         transaction.settle_cache()
         self._plan(promoted)
+        self._rest = 0.0
         self.groups += 1
         self.jobs += len(jobs)
         return completions
@@ -187,13 +206,14 @@ class Writer:
             # The verbs check before they write, so a refusal has left nothing behind.
             return (job.done, None, error)
 
-    def _feed(self, now: int) -> list[Completion]:
+    def _feed(self) -> list[Completion]:
         completions: list[Completion] = []
         still: list[Waiter] = []
+        moment = time.monotonic()
         self._empty -= self._transaction.lanes_fed
         for waiter in self._waiters:
             leased = self._lease(waiter)
-            if leased or waiter.deadline <= now:
+            if leased or waiter.deadline <= moment:
                 completions.append((waiter.done, leased, None))
             else:
                 still.append(waiter)
@@ -223,7 +243,8 @@ class Writer:
             self._db.execute("ROLLBACK")
         self._waiters = waiting
         self._empty.clear()
-        self._transaction.forget()
+        self._rest = REST
+        self._stale = True
 
 
 def _ignore(_: object, error: BaseException | None) -> None:
@@ -236,6 +257,8 @@ def _is_full(error: Exception) -> bool:
 
 
 def _translated(error: Exception) -> Exception:
+    if isinstance(error, HalfWritten):
+        return error.refusal
     if isinstance(error, sqlite3.OperationalError):
         return Transient(f"The store can't be written now ({error}); nothing was accepted.", retry_after=5)
     return error
