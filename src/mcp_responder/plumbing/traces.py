@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 MOST_FRAMES = 400
-LONGEST_TRACE = 100_000
-"""Characters that are read; an endless recursion needn't be read to its end."""
+LONGEST_TRACE = 200_000
+LONGEST_LINE = 500
+FIRST_LINES, LAST_LINES = 600, 400
+"""What is read of an endless recursion: what was thrown stands at one of the two ends."""
 LONGEST_MESSAGE = 10
 """Lines that an error's message may have before its first frame."""
 
@@ -79,7 +81,7 @@ _FRAMES = {
     ),
     "javascript": re.compile(
         r"^\s*(?:eval )?at (?:(?P<function>[^()]*?[^()\s]) ?\()?"
-        r"(?:(?:eval at .+?\(|.*, )?(?P<file>\S.*?):(?P<line>\d+):\d+\)*"
+        r"(?:(?P<file>\S.*?):(?P<line>\d+):\d+\)*"
         r"|(?P<native>native|<anonymous>|unknown location)\))"
         r"(?: \{)?$|^(?P<function2>[\w.$/<>*]*)@(?P<file2>\S+?):(?P<line2>\d+):\d+$"
     ),
@@ -126,10 +128,19 @@ _CAUSE = re.compile(r"^\s*(?:Caused by: |Wrapped by: |Suppressed: |\[cause\]: |-
 
 
 def may_hold_trace(text: str) -> bool:
-    """A cheap first look: False is certain."""
-    if "\n" not in text:
-        return False
-    return any(mark in text for mark in _MARKS) or _FRAME_START.search(text) is not None
+    """A cheap first look, fit for every alert: False is certain."""
+    return "\n" in text and (
+        ".rb:" in text
+        or "panicked at " in text
+        or "\ngoroutine " in text
+        or "terminate called " in text
+        or "@http" in text
+        or "@file:" in text
+        or _FRAME_START.search(text) is not None
+    )
+
+
+_FRAME_START = re.compile(r"\n[ \t|]*(?:at |#\d|File \"|eval at )")
 
 
 def may_hold_written_trace(text: str) -> bool:
@@ -141,28 +152,15 @@ def _with_line_ends(text: str) -> str:
     return text.replace("\\r\\n", "\n").replace("\\n", "\n").replace("\\t", "\t")
 
 
-_MARKS = (
-    "Traceback (most",
-    "panicked at ",
-    "\ngoroutine ",
-    "terminate called ",
-    ".rb:",
-    "Sanitizer: ",
-    "@http",
-    "@file:",
-    "@webpack",
-    "@resource:",
-)
-_FRAME_START = re.compile(r"\n[ \t]*(?:at |#\d|File \"|eval at )")
-
-
 def parse_trace(text: str) -> Trace | None:
     """The stack trace in a text, or None. Never raises."""
     if may_hold_written_trace(text):
         text = _with_line_ends(text)
     if not may_hold_trace(text):
         return None
-    lines = text[:LONGEST_TRACE].splitlines()
+    lines = [line[:LONGEST_LINE] for line in text[:LONGEST_TRACE].splitlines()]
+    if len(lines) > FIRST_LINES + LAST_LINES:
+        lines = lines[:FIRST_LINES] + lines[-LAST_LINES:]
     for language, parse in _PARSERS.items():
         if sections := parse(lines):
             return _trace(language, sections)
@@ -536,7 +534,9 @@ _STRONG_LINK = re.compile(r"^\s*Caused by: |^goroutine \d+|^Next [\w\\]+: |^\[si
 _PYTHON_LINK = re.compile(r"^\s*(?:\| )*(?:During handling of the above|The above exception was the direct cause)")
 _NEW_ENTRY = re.compile(r"^[\[<({\"]?\d{2,4}[-/:.]\d|^[A-Z][a-z]{2} +\d|^\[?(?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL)")
 _GO_START = re.compile(r"(?:^|\s)(?:panic|fatal error)(?: serving \S+)?: ")
-_PLAIN_HEADING = re.compile(r"Uncaught |panicked at |terminate called |Unhandled [Ee]xception|^\s*throw\b|Sanitizer: ")
+_PLAIN_HEADING = re.compile(r"Uncaught |panicked at |terminate called |Unhandled [Ee]xception|Sanitizer: ")
+_SCRIPT_PLACE = re.compile(r"^\S+\.[cm]?[jt]sx?:\d+$")
+_RUST_CALL = re.compile(r"^\s+\d+:\s+(?:0x[0-9a-f]+ - )?[\w<{]\S*$")
 _GO_LINE = re.compile(
     r"^\s+\S+\.(?:go|s|c):\d+|^created by |^[\w./*()\[\]{}~·$@%,-]+\(.*\)$|^\[signal |^runtime stack:|^goroutine \d+"
     r"|^exit status \d|^\.\.\.additional frames|^\s+panic: |^\[recovered"
@@ -545,7 +545,7 @@ _GO_LINE = re.compile(
 
 def _first_state(line: str) -> str:
     if "Traceback (most recent call last)" in line:
-        return "python"
+        return _python_state(line)
     if _GOROUTINE.match(line):
         return "goroutine"
     if _FRAME_LINE.match(line):
@@ -556,23 +556,34 @@ def _first_state(line: str) -> str:
 def _is_heading(line: str) -> bool:
     if not line or line[0].isspace():
         return False
-    return bool(_PLAIN_HEADING.search(line) or _GO_START.search(line) or _heading(line, "javascript"))
+    return bool(
+        _PLAIN_HEADING.search(line)
+        or _SCRIPT_PLACE.match(line)
+        or _GO_START.search(line)
+        or _heading(line, "javascript")
+    )
 
 
 def _next_state(state: str, line: str, lines: list[str], *, after_blank: bool) -> str:
     """The state with the line taken in; empty if it doesn't belong."""
-    if state in ("python", "raised", "chained"):
+    if state in ("python", "group", "raised", "chained"):
         return _next_python_state(state, line)
     if state == "goroutine":
         return "goroutine" if _GO_LINE.match(line) else ""
     if state == "calls":
-        return _after_calls(line, lines[-1], after_blank=after_blank)
+        return _after_calls(line, lines, after_blank=after_blank)
     return _after_heading(state, line, lines)
 
 
+def _python_state(line: str) -> str:
+    return "group" if "Exception Group" in line else "python"
+
+
 def _next_python_state(state: str, line: str) -> str:
+    if state == "group":
+        return "group" if line[:1].isspace() else ""
     if "Traceback (most recent call last)" in line:
-        return "python" if state == "chained" else ""
+        return _python_state(line) if state == "chained" else ""
     if _PYTHON_LINK.match(line):
         return "chained"
     if state == "python":
@@ -580,12 +591,15 @@ def _next_python_state(state: str, line: str) -> str:
     return ""
 
 
-def _after_calls(line: str, last: str, *, after_blank: bool) -> str:
+def _after_calls(line: str, lines: list[str], *, after_blank: bool) -> str:
+    first, last = lines[0], lines[-1]
     if _STRONG_LINK.match(line):
         return "goroutine" if _GOROUTINE.match(line) else "calls"
     if after_blank:
         return ""
-    if _FRAME_LINE.match(line) or _LINK.match(line):
+    if _RUBY_ERROR.search(line):
+        return "calls" if "rescue in " in first else ""
+    if _FRAME_LINE.match(line) or _LINK.match(line) or _RUST_CALL.match(line):
         return "calls"
     properties = last.endswith("{") or last.endswith(",") or line.rstrip() in ("}", "],", "]")
     return "calls" if properties and (line[:1].isspace() or line.startswith("}")) else ""
@@ -594,9 +608,11 @@ def _after_calls(line: str, last: str, *, after_blank: bool) -> str:
 def _after_heading(state: str, line: str, lines: list[str]) -> str:
     if _GOROUTINE.match(line):
         return "goroutine"
+    if _RUBY_ERROR.search(line):
+        return ""
     if _FRAME_LINE.match(line) or (_LINK.match(line) and not line.startswith("note: ")):
         return "calls"
     if state == "text" or len(lines) > LONGEST_MESSAGE or _NEW_ENTRY.match(line):
         return ""
-    follows = not _is_heading(line) or lines[0].startswith("Unhandled") or "throw" in lines[-1]
-    return "heading" if follows else ""
+    announced = lines[0].startswith("Unhandled") or _SCRIPT_PLACE.match(lines[0])
+    return "heading" if announced or not _is_heading(line) else ""
