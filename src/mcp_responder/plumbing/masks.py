@@ -64,8 +64,8 @@ _VALUE_OR_ADDRESS = re.compile(
   | {_DIGITS}""",
     re.VERBOSE,
 )
-_MAY_BE_ADDRESS = re.compile(r"[/\\@=.:]|-.*-")
-_PLAIN_NUMBER = re.compile(r"([(\[#]?)-?\d+(?:[.:]\d+)*%?([,.;:)\]]*)")
+_MAY_BE_ADDRESS = re.compile(r"[/\\@=.:]|-.{4}-")
+_PLAIN_NUMBER = re.compile(r"([(\[#]|(?:[A-Za-z]+[-_#:])*)-?\d+(?:[.:]\d+)*%?([,.;:)\]]*)")
 _STEM = re.compile(r"([^\W\d_]{2,})\d+([^\W\d_]{3,})?")
 _HEX = re.compile(r"[0-9a-f]{6,}|[0-9A-F]{6,}")
 _WORD_OR_HEX = re.compile(r"[a-f]{8,}|true|false")
