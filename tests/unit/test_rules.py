@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_responder.analysts.rules import RULES
+from mcp_responder.analysts.rules import RULES, cloud, metrics
 from mcp_responder.model.analysis import Category, State
 from tests.unit.asking import analyze, rulings, subject
 
@@ -82,6 +82,14 @@ EXAMPLES = [
         "s3:getobject",
     ),
     ("function timed out", "Task timed out after 3.00 seconds", "3.00 seconds"),
+    ("request rejected", "GET https://stock.test/v1 returned error: 403 Forbidden", "http 403"),
+    ("versions don't fit", "server wire version 2, but this driver requires at least 6", "upgrade"),
+    ("processor throttled", "62 % throttling of CPU in container app", "throttled"),
+    (
+        "file missing",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/etc/cart/rates.csv'",
+        "/etc/cart/rates.csv",
+    ),
     ("machine failed", "EC2 spot interruption notice received", "machine"),
 ]
 
@@ -92,6 +100,24 @@ def test_a_rule_fires_on_one_telling_line_and_names_the_thing(rule: str, line: s
     assert rule in found
     assert words in found[rule].finding.cause.lower()
     assert found[rule].finding.claims[0].quote
+
+
+TOLD_BY_SCENARIOS = {
+    "node full of pods",
+    "KEDA isn't there",
+    "container restarts",
+    "scaled to nothing",
+    "slow consumer",
+    "slow step in a trace",
+    "what was asked about",
+    "logged errors",
+    *(rule.name for rule in (*metrics.RULES, *cloud.ALARM_RULES)),
+}
+
+
+def test_every_rule_has_an_example() -> None:
+    """A rule without one can't be trusted to fire."""
+    assert {rule.name for rule in RULES} == {rule for rule, _, _ in EXAMPLES} | TOLD_BY_SCENARIOS
 
 
 QUIET = """\
@@ -208,3 +234,64 @@ def test_a_matter_that_the_log_says_is_over_is_not_the_cause() -> None:
     draft = analyze(subject("Errors in cart"), cart__log=log)
     assert "search.internal:9200" in draft.root_cause.statement
     assert "memory" not in draft.root_cause.statement.lower()
+
+
+def test_a_heartbeat_alert_is_no_incident() -> None:
+    draft = analyze(subject("Watchdog", "This alert is always firing, so that its absence is noticed."))
+    assert draft.root_cause.category is Category.HEALTHY
+
+
+def test_a_deployment_that_wants_nobody_is_told() -> None:
+    described = (
+        '# kubectl_describe {"kind": "deployment", "name": "cart", "namespace": "shop"}\n'
+        "Name:       cart\n"
+        "Replicas:   0 desired | 0 updated | 0 total | 0 available | 0 unavailable\n"
+    )
+    draft = analyze(subject("What is wrong with cart?"), cart__txt=described)
+    assert "scaled to 0 replicas" in draft.root_cause.statement
+
+
+def test_a_node_at_its_limit_of_pods_is_told() -> None:
+    described = (
+        '# kubectl_describe {"kind": "node", "name": "node-4"}\n'
+        "Name:               node-4\n"
+        "Capacity:\n"
+        "  pods:               29\n"
+        "Non-terminated Pods:          (29 in total)\n"
+    )
+    draft = analyze(subject("KubeletTooManyPods"), node__txt=described)
+    assert "Too many pods on node node-4" in draft.root_cause.statement
+
+
+def test_what_a_pod_logs_last_is_told_when_it_crashes_without_a_word() -> None:
+    described = (
+        "Name:             cart-5\n"
+        "Node:             node-1\n"
+        "Status:           Running\n"
+        "Containers:\n"
+        "  app:\n"
+        "    State:          Waiting\n"
+        "      Reason:       CrashLoopBackOff\n"
+        "    Last State:     Terminated\n"
+        "      Exit Code:    3\n"
+        "    Restart Count:  8\n"
+    )
+    log = '# fetch_pod_logs {"pod_name": "cart-5"}\nreading ledger\nledger page 7 of 9\n'
+    draft = analyze(subject("cart-5 crashes"), pod__txt=described, cart__log=log)
+    assert "exit code 3" in draft.root_cause.statement
+    assert "ledger page 7 of 9" in draft.root_cause.statement
+
+
+def test_what_is_said_in_passing_does_not_spoil_good_health() -> None:
+    monitors = '"monitors": [{"name": "cart errors", "overall_state": "OK"}]'
+    well = f'{{{monitors}, "deployments": [{{"name": "cart", "desired": 1, "ready": 1}}]}}'
+    log = "2026-05-04 09:29:11 INFO connection reset by peer, tried again and succeeded\n"
+    draft = analyze(subject("Question about cart"), state__json=well, cart__log=log)
+    assert draft.root_cause.category is Category.HEALTHY
+
+
+def test_logs_from_loki_are_read() -> None:
+    answer = '{"streams": [{"stream": {"pod": "cart-1"}, "values": [["1", "ERROR disk: No space left on device"]]}]}'
+    draft = analyze(subject("cart is down"), loki__json=answer)
+    assert "no space left" in draft.root_cause.statement.lower()
+    assert "cart-1" in draft.root_cause.statement

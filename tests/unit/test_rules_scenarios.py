@@ -168,6 +168,33 @@ def test_statements_that_wait_for_locks_are_named() -> None:
     assert "Lock:transactionid" in draft.root_cause.statement
 
 
+def test_a_disk_with_too_much_to_do_is_told_with_its_checkpoints() -> None:
+    draft = analyze(
+        subject("Latency on ledger-prod", labels=DATABASE),
+        metrics__json=metrics(series("DiskQueueDepth", 0.2, 14, 41, 44), series("WriteLatency", 1.1, 9, 30, 32)),
+        insights__json=insights("INSERT INTO entries VALUES ($1)", 8.0, ("IO:WALSync", 6.0)),
+        events__json=rds_events("Checkpoints are occurring too frequently."),
+    )
+    assert "DiskQueueDepth and WriteLatency" in draft.root_cause.statement
+    assert "checkpoint" in draft.root_cause.statement
+
+
+def test_spent_burst_credits_are_told() -> None:
+    draft = analyze(
+        subject("ledger-prod is slow", labels=DATABASE), metrics__json=metrics(series("BurstBalance", 99, 60, 20, 2))
+    )
+    assert "Burst credits" in draft.root_cause.statement
+
+
+def test_memory_that_runs_out_is_told() -> None:
+    gib = 1024**3
+    draft = analyze(
+        subject("ledger-prod swaps", labels=DATABASE),
+        metrics__json=metrics(series("FreeableMemory", 8 * gib, 3 * gib, 0.3 * gib, unit="Bytes")),
+    )
+    assert "FreeableMemory fell from 8.0 GiB to 0.3 GiB" in draft.root_cause.statement
+
+
 def test_storage_that_grew_again_is_recovered() -> None:
     gib = 1024**3
     draft = analyze(

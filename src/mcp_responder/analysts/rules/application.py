@@ -157,6 +157,18 @@ RULES = (
         watch="Alert at 80 % of process_max_fds.",
     ),
     Rule(
+        name="file missing",
+        category=Category.CONFIGURATION_ERROR,
+        depth=Depth.SUSPECT,
+        find=spot(
+            r"(?:FileNotFound\w*|ENOENT|no such file or directory)[^\n]{0,60}?(?P<path>/[\w./-]+)"
+            r"|(?P<file>/[\w./-]+): no such file or directory|open (?P<open>/[\w./-]+): no such file",
+            "The file {path}{file}{open} is missing",
+        ),
+        steps=(look_at("See what is mounted.", "kubectl exec {pod} -n {namespace} -- ls -l DIRECTORY"),),
+        watch="Let the program check its files at start.",
+    ),
+    Rule(
         name="file permission",
         category=Category.CONFIGURATION_ERROR,
         depth=Depth.SUSPECT,

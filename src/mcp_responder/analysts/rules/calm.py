@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcp_responder.analysts.rules.case import OBSERVED, Case, Level, Line
+from mcp_responder.analysts.rules.case import OBSERVED, Case, Kind, Level, Line
 from mcp_responder.analysts.rules.metrics import background
 from mcp_responder.analysts.rules.rule import Depth, Finding, Rule, look_at
 from mcp_responder.model.analysis import Category, Claim, State
@@ -16,7 +16,8 @@ PASSED_CHECK = (
     r"|no (?:active )?(?:issues?|problems?|failures?|anomal\w+)|scheduled (?:health )?check|(?:test|synthetic) alert"
 )
 OVER = (
-    r"recovered|has since|subsequently|no further|back to normal|(?:issue|incident|state|pressure|alarm)[^\n]{0,20} resolved"
+    r"recovered|has since|subsequently|no further|back to normal"
+    r"|(?:issue|incident|state|pressure|alarm)[^\n]{0,20} resolved"
     r"|completed (?:for|successfully)"
     r"|is available|started cleanly"
     r"|successfully assigned|transient|expanded|has been increased|startup complete"
@@ -34,6 +35,16 @@ def passed_check(case: Case) -> Finding | None:
     if sight is None or (case.alert_state not in WELL_STATES and not any(_signals(case))):
         return None
     return _calm(case, "Nothing is wrong: all signals are normal, no failure is found", [sight.line])
+
+
+def heartbeat(case: Case) -> Finding | None:
+    """An alert that is meant to fire always, so that its absence is noticed."""
+    sight = case.look(r"\bWatchdog\b|always firing|dead man'?s switch|InfoInhibitor", frozenset({Kind.ALERT}))
+    return (
+        _calm(case, "Nothing is wrong: this alert always fires, to show that alerting works", [sight.line])
+        if sight
+        else None
+    )
 
 
 def recovered(case: Case) -> Finding | None:
@@ -115,6 +126,15 @@ RULES = (
         find=passed_check,
         steps=WATCH,
         watch="Send scheduled checks to a log, not to people.",
+        state=State.FALSE_ALARM,
+    ),
+    Rule(
+        name="heartbeat",
+        category=Category.HEALTHY,
+        depth=Depth.NAMED,
+        find=heartbeat,
+        steps=WATCH,
+        watch="Send it to a dead man's switch, not to people.",
         state=State.FALSE_ALARM,
     ),
     Rule(

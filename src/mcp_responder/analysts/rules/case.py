@@ -59,6 +59,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     relevant: bool = False
     """It is about what the alert is about."""
 
+    def relevant_to(self, terms: frozenset[str]) -> bool:
+        """Whether one of the names stands in it."""
+        return any(term in f"{self.origin} {self.text}".lower() for term in terms)
+
     def claim(self, statement: str = "") -> Claim:
         """That this was said, or ``statement``, resting on it."""
         said = f"{self.origin or self.kind} {VERBS[self.kind]}: {self.text}"

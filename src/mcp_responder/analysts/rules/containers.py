@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from mcp_responder.analysts.rules.case import Case, Kind, Sight, compiled
+from mcp_responder.analysts.rules.case import Case, Kind, Line, Sight, compiled
 from mcp_responder.analysts.rules.rule import Depth, Finding, Rule, change, look_at, sighted, spot, told
 from mcp_responder.model.analysis import Category, Risk
+from mcp_responder.plumbing.text import cut
 
 DESCRIBE_POD = look_at("Read the pod's state and events.", "kubectl describe pod {pod} -n {namespace}")
 PREVIOUS_LOGS = look_at("Read what it said before it died.", "kubectl logs {pod} -n {namespace} --previous")
 WATCH_RESTARTS = "Alert on more than 3 restarts of a container in 15 minutes."
+LAST_WORDS = 140
 ONLY_STATUS = frozenset({Kind.STATUS, Kind.EVENT})
 PULL_FAILURE = (
     r"(?:Failed to pull image|Back-off pulling image|Error: (?:ErrImagePull|ImagePullBackOff|InvalidImageName))"
@@ -82,9 +84,26 @@ def crash_loop(case: Case) -> Finding | None:
         return None
     code = case.look(r"Exit Code:\s+(?P<code>[1-9]\d*)|exit code (?P<number>[1-9]\d*)", ONLY_STATUS)
     ended = f" with exit code {code['code'] or code['number']}" if code else ""
-    finding = told(sight.line, f"A container ends{ended} again and again (CrashLoopBackOff); no log line says why")
-    claims = finding.claims + ((code.line.claim(),) if code else ())
+    last = _last_words(case, sight.line.origin)
+    why = f'the last that it logs is "{cut(last.text, LAST_WORDS)}"' if last else "no log line says why"
+    finding = told(sight.line, f"A container ends{ended} again and again (CrashLoopBackOff); {why}")
+    claims = finding.claims + tuple(line.claim() for line in (code and code.line, last) if line)
     return Finding(cause=finding.cause, claims=claims, seen=finding.seen, strength=finding.strength, over=finding.over)
+
+
+def _last_words(case: Case, origin: str) -> Line | None:
+    """What it said as an error, or just last, before it ended."""
+    errors = [line for line in case.errors() if line.origin == origin]
+    said = [line for line in case.said(Kind.LOG) if line.origin == origin]
+    return next(iter(errors), None) or (said[-1] if said else None)
+
+
+def scaled_to_nothing(case: Case) -> Finding | None:
+    """Nobody runs because nobody is wished for."""
+    idle = [
+        rollout for rollout in case.rollouts.values() if rollout.desired == 0 and rollout.line.relevant_to(case.terms)
+    ]
+    return told(idle[0].line, f"{idle[0].name} is scaled to 0 replicas, so nothing runs") if idle else None
 
 
 def container_ended(case: Case) -> Finding | None:
@@ -180,6 +199,20 @@ RULES = (
         watch="Alert when a container's working set passes 90 % of its memory limit.",
     ),
     Rule(
+        name="processor throttled",
+        category=Category.RESOURCE_EXHAUSTION,
+        depth=Depth.RESOURCE,
+        find=spot(
+            r"CPUThrottling\w*|throttling of CPU|cpu throttl\w+|cfs_throttled\w*",
+            "A container is throttled: it needs more CPU than its limit allows (CPU throttling)",
+        ),
+        steps=(
+            look_at("Compare use and limit.", "kubectl top pod {pod} -n {namespace} --containers"),
+            change("Raise the CPU limit, or drop it and keep the request.", risk=Risk.MEDIUM),
+        ),
+        watch="Alert on the share of throttled periods above 25 %.",
+    ),
+    Rule(
         name="probe fails",
         category=Category.CONFIGURATION_ERROR,
         depth=Depth.SUSPECT,
@@ -192,6 +225,17 @@ RULES = (
             change("Correct the probe's path, port or delay, or mend what it tells about."),
         ),
         watch="Alert on Unhealthy events that last longer than 5 minutes.",
+    ),
+    Rule(
+        name="scaled to nothing",
+        category=Category.CONFIGURATION_ERROR,
+        depth=Depth.SUSPECT,
+        find=scaled_to_nothing,
+        steps=(
+            look_at("See who scaled it.", "kubectl rollout history deployment/{deployment} -n {namespace}"),
+            change("Scale it up.", "kubectl scale deployment/{deployment} -n {namespace} --replicas=1"),
+        ),
+        watch="Alert on deployments that should run and want 0 replicas.",
     ),
     Rule(
         name="crash loop",

@@ -23,7 +23,7 @@ RULES = (
             r"|(?:timeout|waiting)[^\n]{0,20} for "
             r"(?:a |an? idle |free )?connection|queue has reached its max size"
             r"|connections?[^\n]{0,40}(?:exhaust\w*|saturat\w*|maxed out"
-            r"|(?:9[0-9]|100) ?%)|no free connections?|connection slots",
+            r"|(?:9[0-9]|100)(?:\.\d+)? ?(?:%|percent))|no free connections?|connection slots",
             "Connections are used up: the pool or the server's limit (max_connections) is exhausted, and new "
             "ones wait or are refused",
         ),
@@ -91,7 +91,8 @@ RULES = (
         depth=Depth.SUSPECT,
         find=spot(
             r"canceling statement due to (?:statement|user)[^\n]*|slow query|query (?:took"
-            r"|execution)[^\n]{0,30}\d{4,} ?ms|full table scan|missing index"
+            r"|execution)[^\n]{0,30}\d{4,} ?ms|query (?:took|lasted|duration)[^\n]{0,20}\d+(?:\.\d+)? ?s\w*[^\n]*"
+            r"|full table scan|missing index"
             r"|seq(?:uential)? scan on (?P<table>\w+)",
             "A database query is too slow {table}",
         ),

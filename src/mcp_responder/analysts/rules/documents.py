@@ -37,7 +37,7 @@ VALUES_SHOWN = 300
 def read(page: Page, notebook: Notebook) -> bool:
     """Read a page of JSON or JSON lines; False when it is neither."""
     values = _values(page.body)
-    notebook.titles[page.evidence_id] = f"{page.title} {page.origin}"
+    notebook.titles[page.evidence_id] = page.about
     for value in values:
         _walk(value, page, notebook)
     return bool(values)
@@ -190,6 +190,19 @@ def _read_query_load(known: Document, page: Page, notebook: Notebook) -> None:
     line = page.line(statement, Kind.STATUS, level=Level.NONE, origin="Performance Insights")
     ordered = tuple(sorted(waits, key=lambda wait: -wait[1]))
     notebook.queries.append(TopQuery(statement=statement, load=float(known["db_load_avg"]), waits=ordered, line=line))
+
+
+def _is_stream(known: Document) -> bool:
+    return isinstance(known.get("stream"), dict) and isinstance(known.get("values"), list)
+
+
+def _read_stream(known: Document, page: Page, notebook: Notebook) -> None:
+    """Loki: labels, and pairs of time and line."""
+    labels = known["stream"]
+    origin = str(labels.get("pod") or labels.get("app") or labels.get("service_name") or page.origin)
+    for entry in known["values"]:
+        if isinstance(entry, list) and len(entry) >= 2:
+            notebook.lines.append(page.line(str(entry[1]), Kind.LOG, origin=origin, level=level_of(str(entry[1]))))
 
 
 # --------------------------------------------------------------------------------------------------------- kubernetes
@@ -406,6 +419,7 @@ def _first(known: Document, keys: tuple[str, ...]) -> str:
 
 
 READERS: tuple[tuple[Callable[[Document], bool], Callable[[Document, Page, Notebook], None]], ...] = (
+    (_is_stream, _read_stream),
     (_is_series, _read_series),
     (_is_datapoints, _read_datapoints),
     (_is_query_load, _read_query_load),

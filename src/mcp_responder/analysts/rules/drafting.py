@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from mcp_responder.analysts.rules import metrics
-from mcp_responder.analysts.rules.case import LONGEST_STATEMENT, Case, Line
+from mcp_responder.analysts.rules.case import LONGEST_STATEMENT, Case, Kind, Level, Line
 from mcp_responder.analysts.rules.judging import Ruling
 from mcp_responder.analysts.rules.rule import Depth
 from mcp_responder.model.alert import Severity
@@ -63,7 +63,9 @@ def _answer(case: Case, rulings: Sequence[Ruling]) -> Draft:
 
 def _no_answer(case: Case) -> Draft:
     looked = len({line.evidence for line in case.lines})
-    statement = "The cause is unknown: nothing in the evidence names one."
+    warned = [line for line in case.lines if line.kind is not Kind.ALERT and line.level is Level.WARNING]
+    hint = f' The loudest line is "{warned[0].text}".' if warned else ""
+    statement = cut(f"The cause is unknown: nothing in the evidence names one.{hint}", LONGEST_STATEMENT)
     return Draft(
         summary=cut(
             f"{case.subject.alert.title}: the cause is unknown. {looked} pieces of evidence were read.",
@@ -75,7 +77,7 @@ def _no_answer(case: Case) -> Draft:
         impact=_impact(case),
         remediation=UNKNOWN_STEPS,
         monitoring=("Add the service's logs and metrics to what is gathered.",),
-        claims=tuple(line.claim() for line in case.lines[:1] if line.quote),
+        claims=tuple(line.claim() for line in (warned or case.lines)[:1] if line.quote),
         gaps=tuple(_gaps(case)),
     )
 
@@ -105,7 +107,7 @@ def _asides(case: Case, best: Ruling, rest: Sequence[Ruling]) -> Iterator[str]:
 
 
 def _rivals(ruling: Ruling, best: Ruling) -> bool:
-    return ruling.rule.depth >= Depth.RESOURCE and ruling.score >= best.score - 2 * RIVALRY
+    return ruling.rule.depth >= Depth.RESOURCE and ruling.score >= best.score - 4 * RIVALRY
 
 
 def _apart(line: Line, best: Ruling) -> bool:
@@ -114,7 +116,7 @@ def _apart(line: Line, best: Ruling) -> bool:
 
 def _confidence(case: Case, rulings: Sequence[Ruling]) -> float:
     confidence = CONFIDENCES[rulings[0].rule.depth]
-    alert = {line.evidence for line in case.lines if line.kind == "alert"}
+    alert = {line.evidence for line in case.lines if line.kind is Kind.ALERT}
     if all(claim.evidence in alert for claim in rulings[0].finding.claims):
         confidence *= ALERT_ONLY
     if len(rulings) > 1 and rulings[1].score > rulings[0].score - RIVALRY:
@@ -156,13 +158,18 @@ def _claims(case: Case, rulings: Sequence[Ruling]) -> Iterator[Claim]:
     """The cause's own claims, one of each further finding, then what else was seen; none twice."""
     wanted = [*rulings[0].finding.claims, *(claim for ruling in rulings[1:4] for claim in ruling.finding.claims[:1])]
     if rulings[0].rule.category is not Category.HEALTHY:
-        wanted += [*_sick(case), *metrics.background(case)]
+        wanted += [*_sick(case), *_events(case), *metrics.background(case)]
     told: set[tuple[str, str]] = set()
     for claim in wanted:
         key = (claim.evidence, claim.statement)
         if claim.quote and key not in told and len(told) < MOST_CLAIMS:
             told.add(key)
             yield claim
+
+
+def _events(case: Case) -> Iterator[Claim]:
+    """What happened to the resource, beyond the everyday."""
+    return (line.claim() for line in case.said(Kind.EVENT) if line.level is not Level.INFO)
 
 
 def _sick(case: Case) -> Iterator[Claim]:

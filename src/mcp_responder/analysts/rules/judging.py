@@ -18,8 +18,8 @@ from mcp_responder.analysts.rules import (
     network,
     scheduling,
 )
-from mcp_responder.analysts.rules.case import Case, Kind
-from mcp_responder.analysts.rules.rule import Finding, Rule
+from mcp_responder.analysts.rules.case import Case, Kind, Level
+from mcp_responder.analysts.rules.rule import Depth, Finding, Rule
 from mcp_responder.model.analysis import State
 
 RULES: tuple[Rule, ...] = (
@@ -50,10 +50,10 @@ def judge(case: Case) -> list[Ruling]:
     rulings = _rulings(RULES, case)
     lasting = [ruling for ruling in rulings if ruling.rule.outlasts or not ruling.finding.over]
     observed = [ruling for ruling in lasting if _observed(ruling, case)]
-    if observed:
-        return [*observed, *(ruling for ruling in lasting if ruling not in observed)]
-    calmed = _rulings(calm.RULES, case)
-    return calmed or lasting or _past(rulings)
+    supposed = [ruling for ruling in lasting if ruling not in observed]
+    if any(_is_loud(ruling, case) for ruling in observed):
+        return [*observed, *supposed]
+    return _rulings(calm.RULES, case) or [*observed, *supposed] or _past(rulings)
 
 
 def _rulings(rules: Sequence[Rule], case: Case) -> list[Ruling]:
@@ -62,6 +62,13 @@ def _rulings(rules: Sequence[Rule], case: Case) -> list[Ruling]:
         Ruling(rule=rule, finding=finding, score=_score(rule, finding, case)) for rule, finding in fired if finding
     ]
     return sorted(rulings, key=lambda ruling: -ruling.score)
+
+
+def _is_loud(ruling: Ruling, case: Case) -> bool:
+    """Programs mention trouble in passing; while every monitor is well, only errors and deep causes contradict it."""
+    level = ruling.finding.level
+    watched_well = bool(case.monitors) and all(monitor.well for monitor in case.monitors)
+    return level is not Level.INFO and (level is Level.ERROR or ruling.rule.depth > Depth.SUSPECT or not watched_well)
 
 
 def _score(rule: Rule, finding: Finding, case: Case) -> int:

@@ -47,7 +47,7 @@ REPORT_RULE = re.compile(r"^={10,}$")
 
 def read(page: Page, notebook: Notebook) -> None:
     """Read a page of text line by line, in the way of the tool that printed it."""
-    notebook.titles[page.evidence_id] = f"{page.title} {page.origin}"
+    notebook.titles[page.evidence_id] = page.about
     if page.asked.get("namespace"):
         notebook.names.setdefault("namespace", page.asked["namespace"])
     lines = _without_own_words(page.body.splitlines(), page, notebook)

@@ -60,7 +60,10 @@ def busy_processor(case: Case) -> Finding | None:
 def used_up_connections(case: Case) -> Finding | None:
     """Connections multiplied and stay there, or end at a flat top."""
     connections = case.series.get("DatabaseConnections")
-    if connections is None or not _surged(connections):
+    said = case.look(
+        r"connections?\b[^\n]{0,60}(?:exhaust|refus|reject|(?:9\d|100)(?:\.\d+)? ?(?:%|percent)|limit reached)"
+    )
+    if connections is None or not (_surged(connections) or (said and not said.line.over)):
         return None
     idle = next((name for query in case.queries for name, _ in query.waits if "ClientRead" in name), "")
     holding = f"; sessions hold them idle (wait {idle})" if idle else ""
@@ -104,12 +107,27 @@ def starved_storage(case: Case) -> Finding | None:
         (wait for query in case.queries for wait, _ in query.waits if wait.startswith(("IO:", "LWLock:WAL"))), ""
     )
     waiting = f"; queries wait for {waits}" if waits else ""
-    checkpoint = " (checkpoint writes)" if case.look(r"checkpoint") else ""
+    checkpoint = case.look(r"checkpoint")
+    writes = " (checkpoint writes)" if checkpoint else ""
     cause = (
-        f"Storage I/O of {slow[0].resource} is saturated{checkpoint}: {moved} multiplied (IOPS or throughput limit)"
+        f"Storage I/O of {slow[0].resource} is saturated{writes}: {moved} multiplied (IOPS or throughput limit)"
         f"{waiting}"
     )
-    return _measured(case, cause, slow, [])
+    return _measured(case, cause, slow, [], checkpoint.line if checkpoint else None)
+
+
+def spent_credits(case: Case) -> Finding | None:
+    """Small machines and disks save credits for bursts; without them they fall to their base speed."""
+    named = ("BurstBalance", "CPUCreditBalance", "EBSIOBalance%", "EBSByteBalance%")
+    spent = [
+        balance
+        for name in named
+        if (balance := case.series.get(name)) and balance.first > 0 and balance.last <= balance.first * ALMOST_NONE
+    ]
+    if not spent:
+        return None
+    cause = f"Burst credits of {spent[0].resource} are spent ({spent[0].name}), so it falls to its base speed"
+    return _measured(case, cause, spent, [])
 
 
 def scarce_memory(case: Case) -> Finding | None:
@@ -271,10 +289,18 @@ RULES = (
     Rule(
         name="I/O saturated",
         category=Category.RESOURCE_EXHAUSTION,
-        depth=Depth.SUSPECT,
+        depth=Depth.RESOURCE,
         find=starved_storage,
         steps=(INSIGHTS, change("Raise IOPS or throughput, or spread the writes and checkpoints.", risk=Risk.MEDIUM)),
         watch="Alert on DiskQueueDepth above 10 for 10 minutes.",
+    ),
+    Rule(
+        name="burst credits spent",
+        category=Category.RESOURCE_EXHAUSTION,
+        depth=Depth.RESOURCE,
+        find=spent_credits,
+        steps=(change("Use a larger or a non-burstable class, or provisioned IOPS.", risk=Risk.MEDIUM),),
+        watch="Alert when a credit balance falls below 20 %.",
     ),
     Rule(
         name="memory of the database",

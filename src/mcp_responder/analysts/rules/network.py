@@ -6,7 +6,7 @@ import re
 
 from mcp_responder.analysts.rules.case import Case, Sight
 from mcp_responder.analysts.rules.rule import Depth, Finding, Rule, change, look_at, spot, told
-from mcp_responder.model.analysis import Category
+from mcp_responder.model.analysis import Category, Risk
 
 HOST = r"[\w-]+(?:\.[\w-]+)*(?::\d+)?"
 SYSTEMS = re.compile(
@@ -23,10 +23,13 @@ TARGET = re.compile(
     re.IGNORECASE,
 )
 OF_NAMES = re.compile(
-    r"ENOTFOUND|EAI_AGAIN|no such host|NXDOMAIN|SERVFAIL|not known|resol|UnknownHost|\bdns\b|lookup", re.IGNORECASE
+    r"ENOTFOUND|EAI_AGAIN|no such host|NXDOMAIN|SERVFAIL|not known|resol|UnknownHost|\bdns\b|lookup|can't find"
+    r"|host not found|get address",
+    re.IGNORECASE,
 )
 FAILING = re.compile(
-    r"ENOTFOUND|EAI_AGAIN|no such host|NXDOMAIN|SERVFAIL|not known|fail|unable|could not|can't|error|timed? ?out"
+    r"ENOTFOUND|EAI_AGAIN|no such host|NXDOMAIN|SERVFAIL|not known|fail|unable|could ?n[o']t|can't|error|timed? ?out"
+    r"|host not found"
     r"|UnknownHost",
     re.IGNORECASE,
 )
@@ -34,7 +37,7 @@ REFUSED = (
     r"connection refused|ECONNREFUSED|(?:unable|failed|could not|cannot|can't"
     r"|couldn't) (?:to )?(?:re)?connect\b(?! through)"
     r"|connect(?:ion)? (?:failed|error)|no available connection|host\(s\) tried|has become unavailable|unreachable host"
-    r"|no brokers? available|broker (?:transport failure|not available)|server selection (?:timed out|error)"
+    r"|no ?brokers? ?available|broker (?:transport failure|not available)|server selection (?:timed out|error)"
     r"|failed to establish a new connection|is the server running|lost connection to|connection to \S+ (?:failed|lost)"
 )
 
@@ -65,7 +68,9 @@ def unresolved(case: Case) -> Finding | None:
         rf"(?:getaddrinfo|lookup|resolve(?: host(?:name)?| address)?|NXDOMAIN|query for|host:)[ :]*(?:ENOTFOUND"
         rf"|EAI_AGAIN)?"
         rf"[ :\"']*(?P<host>{HOST}\.[\w-]+)|ENOTFOUND (?P<name>{HOST})|no such host|NXDOMAIN|EAI_AGAIN|SERVFAIL"
-        r"|Name or service not known|Temporary failure in name resolution|name resolution|unable to resolve"
+        r"|server can't find (?P<sought>[\w.-]+)|can't resolve '?(?P<wanted>[\w.-]+)|couldn't get address for \S+"
+        r"|host not found(?: in upstream \"?(?P<upstream>[\w.-]+))?|Name or service not known"
+        r"|Temporary failure in name resolution|name resolution|unable to resolve"
         r"|UnknownHostException"
         r"|Could not resolve host(?:: (?P<asked>\S+))?|dns[^\n]{0,40}(?:fail|error|timed? ?out|unable|refused)"
     )
@@ -73,7 +78,8 @@ def unresolved(case: Case) -> Finding | None:
     if not telling:
         return None
     sight = telling[0]
-    host = sight["host"] or sight["name"] or sight["asked"] or target_of(sight.line.text)
+    groups = ("host", "name", "asked", "sought", "wanted", "upstream")
+    host = next((sight[group] for group in groups if sight[group]), "") or target_of(sight.line.text)
     of_what = f" of {host}" if host else ""
     return told(
         sight.line, f"DNS resolution{of_what} fails: the name can't be resolved (a wrong name or a broken resolver)"
@@ -189,6 +195,39 @@ RULES = (
         ),
         steps=(ASK_ENDPOINT, look_at("Look for network policies.", "kubectl get networkpolicy -A")),
         watch="Probe the path between the zones.",
+    ),
+    Rule(
+        name="request rejected",
+        category=Category.CONFIGURATION_ERROR,
+        depth=Depth.SUSPECT,
+        find=spot(
+            r"(?:returned|requested URL|status(?: code)?|HTTP(?:/\d(?:\.\d)?)?"
+            r"|response)[^\n]{0,30}\b(?P<code>40[0134])\b[^\n]{0,40}",
+            "A request is rejected with HTTP {code}: it lacks permission or credentials, or asks for what isn't there",
+        ),
+        steps=(
+            look_at("Ask the same with the same credentials.", "curl -v URL"),
+            change("Correct credentials or path."),
+        ),
+        watch="Alert on the share of 4xx answers by target.",
+    ),
+    Rule(
+        name="versions don't fit",
+        category=Category.CONFIGURATION_ERROR,
+        depth=Depth.NAMED,
+        find=spot(
+            r"wire version[^\n]*|requires at least[^\n]*|(?:unsupported|incompatible) (?:protocol|version|client"
+            r"|server|driver)[^\n]*"
+            r"|version (?:mismatch|conflict|is not supported|not supported)[^\n]*|UnsupportedClassVersionError"
+            r"|please upgrade"
+            r"|no matches for kind \"?(?P<kind>\w+)|exec format error",
+            "Two versions don't fit each other (driver, client, server or platform): one needs an upgrade {kind}",
+        ),
+        steps=(
+            look_at("Compare the versions of both sides."),
+            change("Upgrade the older, or go back.", risk=Risk.MEDIUM),
+        ),
+        watch="Test the pair of versions before it is rolled out.",
     ),
     Rule(
         name="upstream fails",

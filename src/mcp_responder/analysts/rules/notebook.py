@@ -75,6 +75,11 @@ class Page:
         """Whom the page is about."""
         return self.asked.get("pod_name") or self.asked.get("name") or ""
 
+    @property
+    def about(self) -> str:
+        """The words by which it is known what the page is about."""
+        return " ".join([self.title, *self.asked.values()])
+
     def quotable(self, text: str) -> str:
         """How ``text`` stands in the content, which may be JSON with its escapes; a part of it, or nothing."""
         forms = (text, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1])

@@ -53,7 +53,7 @@ def read(subject: Subject, evidence: Sequence[Evidence]) -> Case:
     names = _names(subject.alert, raw)
     for item in evidence:
         _read_one(item, subject.alert, raw, notebook)
-    terms = _terms(subject.alert, names)
+    terms = _terms(subject.alert, names) | _known_words(subject.alert.title, notebook.lines)
     lines = tuple(_settled(notebook, terms))
     return Case(
         subject=subject,
@@ -134,6 +134,13 @@ def _terms(alert: Alert, names: Mapping[str, str]) -> frozenset[str]:
     title = alert.title
     told = {*names.values(), alert.resource, alert.service, *COMPOUND.findall(title), *MARKED.findall(title)}
     return frozenset(term.lower() for term in told if len(term) > 3 and term.lower() not in COMMON_NAMES)
+
+
+def _known_words(title: str, lines: Iterable[Line]) -> frozenset[str]:
+    """Words of the title by which something in the evidence is called."""
+    origins = {line.origin.lower() for line in lines if line.origin}
+    words = (word.lower() for word in WORD.findall(title) if len(word) > 2)
+    return frozenset(word for word in words if any(f"{name}-".startswith(f"{word}-") for name in origins))
 
 
 def _state(alert: Alert, raw: object) -> str:

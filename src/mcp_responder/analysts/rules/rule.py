@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from mcp_responder.analysts.rules.case import LONGEST_SEEN, SPOKEN, Case, Kind, Line, Sight
+from mcp_responder.analysts.rules.case import LONGEST_SEEN, SPOKEN, Case, Kind, Level, Line, Sight
 from mcp_responder.model.analysis import Category, Claim, Risk, State, Step
 from mcp_responder.plumbing.text import cut
 
@@ -36,6 +36,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     strength: int = 0
     """Added to the rule's depth: how strong the sight is."""
     over: bool = False
+    level: Level = Level.ERROR
+    """How loud it was said; what was measured counts as loud."""
 
 
 Finder = Callable[[Case], Finding | None]
@@ -82,13 +84,17 @@ def told(line: Line, cause: str) -> Finding:
         seen=cut(line.text, LONGEST_SEEN),
         strength=strength(line),
         over=line.over,
+        level=line.level,
     )
+
+
+RELEVANCE = 15
 
 
 def strength(line: Line) -> int:
     """What was observed outweighs what the alert supposes; what the alert is about outweighs the rest."""
     observed = {Kind.STATUS: 5, Kind.EVENT: 5, Kind.LOG: 4}.get(line.kind, 0)
-    return observed + int(line.level) + 8 * line.relevant + min(line.count.bit_length(), 4)
+    return observed + int(line.level) + RELEVANCE * line.relevant + min(line.count.bit_length(), 4)
 
 
 def look_at(step: str, command: str = "") -> Step:

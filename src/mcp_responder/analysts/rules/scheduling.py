@@ -131,7 +131,8 @@ RULES = (
         category=Category.CONFIGURATION_ERROR,
         depth=Depth.SUSPECT,
         find=spot(
-            r"unbound immediate PersistentVolumeClaims",
+            r"unbound immediate PersistentVolumeClaims|no persistent volumes available for this claim[^\n]*"
+            r"|ProvisioningFailed",
             "The pod can't be scheduled because its persistent volume claim (PVC) isn't bound to a volume",
         ),
         steps=(look_at("Read the claim's events.", "kubectl describe pvc -n {namespace}"),),
