@@ -1,0 +1,1 @@
+"""The HTTP door: alerts in by ``ingest``, everything else by ``api``."""
