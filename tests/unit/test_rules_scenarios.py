@@ -213,6 +213,7 @@ def test_numbers_within_bounds_are_no_incident() -> None:
     draft = analyze(
         subject("Connections on ledger-prod", "Warning threshold touched. No errors reported.", labels=DATABASE),
         metrics__json=metrics(series("DatabaseConnections", 210, 240, 222), series("CPUUtilization", 40, 61, 50)),
+        events__json=rds_events("Automatic backup for DB instance ledger-prod completed successfully."),
     )
     assert draft.root_cause.category is Category.HEALTHY
     assert draft.state is State.FALSE_ALARM

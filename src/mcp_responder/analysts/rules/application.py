@@ -27,7 +27,8 @@ def slow_span(case: Case) -> Finding | None:
     if not roots:
         return None
     root = max(roots, key=lambda span: span.milliseconds)
-    heavy = [span for span in roots if span.milliseconds >= root.milliseconds * SLOW_SHARE]
+    same = [span for span in roots if span.line.evidence == root.line.evidence]
+    heavy = [span for span in same if span.milliseconds >= root.milliseconds * SLOW_SHARE]
     slow = max(heavy, key=lambda span: span.depth)
     what = f"the database query `{slow.statement}` ({slow.name})" if slow.statement else f"the step {slow.name}"
     cause = (

@@ -18,7 +18,7 @@ PASSED_CHECK = (
 OVER = (
     r"recovered|has since|subsequently|no further|back to normal"
     r"|(?:issue|incident|state|pressure|alarm)[^\n]{0,20} resolved"
-    r"|completed (?:for|successfully)"
+    r"|(?:scaling|expansion|recovery|restore)\w* completed"
     r"|is available|started cleanly"
     r"|successfully assigned|transient|expanded|has been increased|startup complete"
 )

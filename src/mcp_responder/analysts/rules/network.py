@@ -48,7 +48,7 @@ def target_of(text: str) -> str:
     if host:
         return next(group for group in host.groups() if group)
     system = SYSTEMS.search(text)
-    return f"the {system[1]}" if system else ""
+    return system[1] if system else ""
 
 
 def refused(case: Case) -> Finding | None:
