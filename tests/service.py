@@ -102,7 +102,7 @@ class Service:
         """The ledger, once nothing is in flight and no task is left."""
 
         def quiet() -> dict[str, Any]:
-            lanes = self.get("/v1/queues").values()
+            lanes = self.get("/v1/queues")["lanes"].values()
             assert not any(lane["ready"] + lane["leased"] + lane["delayed"] for lane in lanes), lanes
             ledger: dict[str, Any] = self.get("/v1/ledger")
             assert ledger["in_flight"] == 0

@@ -71,7 +71,7 @@ def opened(server: ScriptedServer) -> Counter[str]:
     """How often the webhook heard that each incident was opened, doubtful repeats left out."""
     told = [json.loads(asked.body) for asked in server.asked]
     return Counter(
-        body["incident"]["incident_id"]
+        body["incident"]["id"]
         for body in told
         if body["type"] == "incident.opened" and not body["doubtful"]
     )
@@ -99,7 +99,7 @@ def test_kill_9_of_the_whole_group_under_32_writers_loses_no_answered_alert(tmp_
     told = opened(server)
     assert all(count == 1 for count in told.values())
     doubtful = Counter(
-        json.loads(asked.body)["incident"]["incident_id"]
+        json.loads(asked.body)["incident"]["id"]
         for asked in server.asked
         if json.loads(asked.body)["doubtful"]
     )
@@ -135,7 +135,7 @@ def test_a_task_in_the_hands_of_a_killed_worker_is_taken_up_at_once(tmp_path: Pa
 
 
 def leased(service: Service) -> None:
-    assert service.get("/v1/queues")["analysis"]["leased"] == 1
+    assert service.get("/v1/queues")["lanes"]["analysis"]["leased"] == 1
 
 
 def test_sigterm_finishes_the_delivery_under_way(tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 STORM = 120
+HOSTS = 6
 PATIENCE_SECONDS = 30.0
 ALARM = "orders-db-connections-high"
 ARN = f"arn:aws:cloudwatch:eu-central-1:111122223333:alarm:{ALARM}"
@@ -36,7 +38,7 @@ def run() -> int:
     with tempfile.TemporaryDirectory(prefix="mcp-responder-demo-") as folder:
         key = f"demo_{secrets.token_urlsafe(16)}"
         service = subprocess.Popen(
-            [sys.executable, "-m", SERVICE], env=_environment(folder, key), stdin=subprocess.DEVNULL
+            [sys.executable, "-m", SERVICE], env=_environment(folder, key), cwd=folder, stdin=subprocess.DEVNULL
         )
         try:
             return _play(Client(_address(Path(folder), service), key))
@@ -52,7 +54,6 @@ def _environment(folder: str, key: str) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("RESPONDER_")}
     return {
         **own,
-        "RESPONDER_CONFIG": os.devnull,
         "RESPONDER_PORT": "0",
         "RESPONDER_DATA_DIR": folder,
         "RESPONDER_API_KEY": key,
@@ -92,7 +93,7 @@ class Client:
 def _play(client: Client) -> int:
     say("1. A deploy changes a pool's size: noted as information, nobody is told.")
     client.call("POST", "/v1/sources/generic", deploy())
-    say(f"2. The storm: {STORM} errors of one kind from six hosts, in one burst.")
+    say(f"2. The storm: {STORM} errors of one kind from {HOSTS} hosts, in one burst.")
     accepted = client.call("POST", "/v1/alerts", list(storm()))["accepted"]
     _settle(client)
     say("3. The root cause reports: the database's own alarm.")
@@ -100,7 +101,7 @@ def _play(client: Client) -> int:
     _settle(client)
     say("4. The pool is widened; the alarm goes back to OK and the application recovers.")
     client.call("POST", "/v1/alerts", alarm("OK", 212.0))
-    client.call("POST", "/v1/alerts", [{**error, "status": "resolved"} for error in storm()])
+    client.call("POST", "/v1/alerts", [{**error, "status": "resolved"} for error in islice(storm(), HOSTS)])
     _settle(client)
     return _account(client, accepted[STORM // 2]["alert_id"])
 
@@ -123,7 +124,7 @@ def deploy() -> dict[str, object]:
 
 def storm() -> Iterator[dict[str, object]]:
     for number in range(STORM):
-        host = f"orders-api-{number % 6}"
+        host = f"orders-api-{number % HOSTS}"
         yield {
             "title": "Unable to acquire JDBC Connection",
             "message": TRACE.format(waiting=40 + number),
@@ -168,7 +169,7 @@ def _settle(client: Client) -> None:
     """Wait until everybody was told of everything."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
-        queues = client.call("GET", "/v1/queues").values()
+        queues = client.call("GET", "/v1/queues")["lanes"].values()
         if not any(lane["ready"] + lane["leased"] for lane in queues):
             return
         time.sleep(0.05)

@@ -234,6 +234,8 @@ async def run(loaded: Loaded) -> None:
         metrics=metrics.text,
         ready=lambda: not_ready(store),
         version=__version__,
+        dead_letters=store.dead_letters,
+        clock=app.clock,
     )
     server = Server(server_config(with_cors(Door(ingest, api), settings.http.cors_origins), settings))
     loop.add_signal_handler(signal.SIGTERM, server.stop)
