@@ -38,8 +38,11 @@ def read(page: Page, notebook: Notebook) -> bool:
     """Read a page of JSON or JSON lines; False when it is neither."""
     values = _values(page.body)
     notebook.titles[page.evidence_id] = page.about
-    for value in values:
-        _walk(value, page, notebook)
+    try:
+        for value in values:
+            _walk(value, page, notebook)
+    except RecursionError:
+        return False
     return bool(values)
 
 
@@ -49,14 +52,14 @@ def _values(body: str) -> list[object]:
         return []
     try:
         return [msgspec.json.decode(text)]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return _json_lines(text)
 
 
 def _json_lines(text: str) -> list[object]:
     try:
         return [msgspec.json.decode(line) for line in text.splitlines() if line.strip()]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return []
 
 
@@ -71,14 +74,24 @@ def _walk(value: object, page: Page, notebook: Notebook) -> None:
 def _read_document(document: Document, page: Page, notebook: Notebook) -> None:
     """Hand it to the first reader that knows its keys; what nobody knows is looked into."""
     known = {str(key).lower(): value for key, value in document.items()}
-    for recognises, read_known in READERS:
-        if recognises(known):
-            read_known(known, page, notebook)
-            return
+    if _is_read(known, page, notebook):
+        return
     for key, value in known.items():
         if key in TELLING_VALUES and isinstance(value, str) and value:
             notebook.lines.append(page.line(value, Kind.STATUS, level=level_of(value)))
         _walk(value, page, notebook)
+
+
+def _is_read(known: Document, page: Page, notebook: Notebook) -> bool:
+    """Keys promise a form; where the values break the promise, the document is looked into like any other."""
+    try:
+        for recognises, read_known in READERS:
+            if recognises(known):
+                read_known(known, page, notebook)
+                return True
+    except (TypeError, ValueError, AttributeError, LookupError):
+        return False
+    return False
 
 
 # ------------------------------------------------------------------------------------------------------------ metrics
@@ -374,12 +387,10 @@ def read_record(text: str, page: Page, notebook: Notebook) -> bool:
         return False
     try:
         record = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     known = {str(key).lower(): value for key, value in record.items()}
-    if _is_record(known):
-        _read_record(known, page, notebook)
-    return _is_record(known)
+    return _is_record(known) and _is_read(known, page, notebook)
 
 
 def _is_record(known: Document) -> bool:

@@ -43,6 +43,8 @@ WORD = re.compile(r"[a-z]{3,}", re.IGNORECASE)
 STOP_WORDS = frozenset(
     ("the", "and", "for", "was", "has", "are", "now", "from", "with", "this", "that", "not", "its", "into", "been")
 )
+SAME_MATTER = 2
+"""Words that a trouble and its end have in common."""
 CONTEXT_KINDS = frozenset({"history", "similar"})
 
 
@@ -99,7 +101,7 @@ def _read_alert(page: Page, alert: Alert, raw: object, notebook: Notebook) -> No
 def _raw(alert: Alert) -> object:
     try:
         return msgspec.json.decode(alert.raw_data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
@@ -173,21 +175,24 @@ def _counted(lines: Iterable[Line]) -> list[Line]:
     return list(counts.values())
 
 
-def _past_marked(lines: Sequence[Line]) -> list[Line]:
-    """A line has passed when it says so itself, or when a later one of its kind says that its matter is over."""
-    marked = list(lines)
+def _past_marked(lines: Sequence[Line]) -> Iterator[Line]:
+    """A line has passed when it says so itself, or when a later one beside it says that its matter is over."""
+    passed: set[int] = set()
+    troubles: dict[tuple[str, Kind], list[tuple[int, frozenset[str]]]] = {}
     for place, line in enumerate(lines):
-        if RECOVERY.search(line.text) and line.kind is not Kind.MANIFEST and line.level is not Level.ERROR:
+        beside = troubles.setdefault((line.evidence, line.kind), [])
+        if _tells_an_end(line):
             matter = _matter(line.text)
-            for earlier in range(place + 1):
-                if _ends(line, matter, lines[earlier]):
-                    marked[earlier] = replace(marked[earlier], over=True)
-    return marked
+            passed.add(place)
+            passed |= {earlier for earlier, trouble in beside if len(matter & trouble) >= SAME_MATTER}
+        elif line.level >= Level.WARNING or line.kind is Kind.EVENT:
+            beside.append((place, _matter(line.text)))
+    return (replace(line, over=True) if place in passed else line for place, line in enumerate(lines))
 
 
-def _ends(recovery: Line, matter: frozenset[str], line: Line) -> bool:
-    same_place = recovery.evidence == line.evidence and recovery.kind is line.kind
-    return same_place and (recovery is line or len(matter & _matter(line.text)) >= 2)
+def _tells_an_end(line: Line) -> bool:
+    talks = line.kind is not Kind.MANIFEST and line.level is not Level.ERROR
+    return talks and RECOVERY.search(line.text) is not None
 
 
 def _matter(text: str) -> frozenset[str]:
