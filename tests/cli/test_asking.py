@@ -91,7 +91,7 @@ def test_why_prints_the_path_with_times(api: ScriptedApi, run: Run) -> None:
     api.answer("GET /v1/alerts/0f6/why", a_path())
     out = run("why", "0f6").out
     assert "delivered: A channel took the news" in out
-    assert "2026-11-22 03:08:09Z" in out
+    assert "2026-11-22 03:08:09.000Z" in out
     assert out.index("received") < out.index("webhook")
 
 

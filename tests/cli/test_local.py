@@ -89,6 +89,14 @@ def test_analyze_a_file_and_standard_input(run: Run, folder: Path) -> None:
     assert run("analyze", "a.json").out.splitlines()[0] == run("analyze", "-", stdin=ALERT.encode()).out.splitlines()[0]
 
 
+def test_a_file_that_stands_in_the_way_is_named(run: Run, folder: Path) -> None:
+    (folder / "data").write_text("")
+    ended = run("keys", "create", "ci", "--scopes", "read")
+    assert ended.code in (1, 2)
+    assert "data" in ended.err
+    assert ended.err.count("\n") == 1
+
+
 def test_analyze_what_is_no_alert(run: Run, folder: Path) -> None:
     (folder / "empty").mkdir()
     (folder / "bad.json").write_text("{")

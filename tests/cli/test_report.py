@@ -37,7 +37,7 @@ def test_it_has_cause_impact_steps_timeline_and_deliveries_in_that_order() -> No
     assert [label for label in labels if label in wanted] == wanted
     text = "\n".join(lines)
     assert "$ deployctl rollback payments" in text
-    assert "2026-11-22 03:08:09Z   4 min ago  opened by generic" in text
+    assert "2026-11-22 03:08:09Z  4 min ago  opened by generic" in text
     assert "delivered webhook, 3 min ago: analyzed in 2 tries https://ops.example/7" in text
 
 

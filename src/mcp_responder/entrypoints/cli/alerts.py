@@ -91,5 +91,5 @@ def _why_lines(why: Why, terminal: Terminal) -> Iterator[str]:
     incident = f", incident {why.incident.id} ({why.incident.status})" if why.incident else ""
     yield from terminal.field("Alert", f"{why.alert_id}{incident}")
     yield from terminal.field("Outcome", f"{why.outcome}: {why.explanation}")
-    rows = [(utc(step.at), terminal.ago(step.at), step.what, step.detail) for step in why.path]
+    rows = [(utc(step.at, "milliseconds"), terminal.ago(step.at), step.what, step.detail) for step in why.path]
     yield from terminal.table(("WHEN", "", "WHAT", "DETAIL"), rows, 3)

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         # A full disk or a closed file: what couldn't be written now must not fail once more at the end.
         _forget_output()
-        complain(f"The output can't be written: {error.strerror or error}.")
+        what = f"'{error.filename}' can't be used" if error.filename else "The output can't be written"
+        complain(f"{what}: {error.strerror or error}.")
         return FAILED
     return code
 

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from argparse import Namespace
+from getpass import getuser
 
 from mcp_responder.entrypoints.cli.alerts import filters, tell_the_rest
 from mcp_responder.entrypoints.cli.failures import OK, UsageError
@@ -75,7 +76,10 @@ def _change(args: Namespace, terminal: Terminal, verb: str, body: dict[str, str]
 
 def caller() -> str:
     """Who sits at this terminal: what incidents keep beside what was done."""
-    user = os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid {os.getuid()}"
+    try:
+        user = getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
     return cut(f"{user}@{socket.gethostname()}", LONGEST_NAME)
 
 

@@ -85,7 +85,7 @@ def list_keys(args: Namespace, terminal: Terminal) -> int:
     if args.json:
         terminal.json(msgspec.json.encode(keys))
         return OK
-    rows = [_row(key, terminal) for key in keys.items]
+    rows = sorted(_row(key, terminal) for key in keys.items)
     terminal.show(terminal.table(("NAME", "STATE", "SCOPES", "PER MINUTE", "CREATED", "EXPIRES"), rows))
     return OK
 

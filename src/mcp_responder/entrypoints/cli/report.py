@@ -13,6 +13,8 @@ from mcp_responder.plumbing.text import cut, one_line, printable
 
 LONGEST_TEXT = 1000
 LONGEST_QUOTE = 200
+LONGEST_EVENT = 80
+"""Of a line of the timeline: what it says at length stands elsewhere."""
 MOST_STEPS = MOST_CLAIMS = 6
 MOST_EVENTS = 10
 MOST_OTHERS = 5
@@ -113,12 +115,9 @@ def _event(entry: TimelineEntry, terminal: Terminal) -> Iterator[str]:
     words = entry.event.value.replace("_", " ")
     by = f" by {one_line(entry.by)}" if entry.by else ""
     channel = f" ({one_line(entry.channel)})" if entry.channel else ""
-    text = f": {cut(one_line(entry.text), LONGEST_QUOTE)}" if entry.text else ""
-    return terminal.item(_when(entry, terminal), words + by + channel + text)
-
-
-def _when(entry: TimelineEntry, terminal: Terminal) -> str:
-    return f"{utc(entry.at)}  {relative(entry.at, terminal.now):>10} "
+    text = f": {cut(one_line(entry.text), LONGEST_EVENT)}" if entry.text else ""
+    when = f"{utc(entry.at)} {relative(entry.at, terminal.now):>10} "
+    return terminal.item(when, words + by + channel + text)
 
 
 def _delivery(receipt: Receipt, terminal: Terminal) -> Iterator[str]:

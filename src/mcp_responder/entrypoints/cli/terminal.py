@@ -160,9 +160,9 @@ def relative(at: datetime, now: datetime) -> str:
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 
-def utc(at: datetime | None) -> str:
-    """A time to the second; nothing for no time."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if at else ""
+def utc(at: datetime | None, precision: str = "seconds") -> str:
+    """A time to the second, or as precise as asked; nothing for no time."""
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(' ', precision)}Z" if at else ""
 
 
 def _padded(text: str, columns: int) -> str:
