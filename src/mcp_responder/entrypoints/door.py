@@ -68,7 +68,7 @@ class DoorMetrics:
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
         )
         self.worker = b""
-        self.registry.register(self)  # type: ignore[arg-type]
+        self.registry.register(self)
 
     def text(self) -> bytes:
         """Prometheus's text format: the door's metrics, then the worker's latest report."""

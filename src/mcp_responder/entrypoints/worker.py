@@ -58,13 +58,12 @@ class Worker:
         self._store = store
         self._metrics = metrics
         self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._under_way = 0
+        self._changed = threading.Condition()
 
     def serve(self, lane: str, work: Work, threads: int) -> None:
         for number in range(threads):
-            thread = threading.Thread(target=self._lane, args=(lane, work), name=f"{lane}/{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            threading.Thread(target=self._lane, args=(lane, work), name=f"{lane}/{number}", daemon=True).start()
 
     def run(self) -> None:
         """Report metrics until asked to stop; then let the tasks under way finish."""
@@ -79,24 +78,31 @@ class Worker:
         self._stopping.set()
 
     def drain(self) -> None:
-        """Wait for the tasks under way. Threads that only wait for tasks are left to end with the process."""
-        end = time.monotonic() + DRAIN_SECONDS
-        while any(thread.name.endswith("*") for thread in self._threads) and time.monotonic() < end:
-            time.sleep(0.01)
+        """Wait for the tasks under way. Threads that only wait for tasks end with the process."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._under_way == 0, DRAIN_SECONDS)
 
     def _lane(self, lane: str, work: Work) -> None:
-        thread = threading.current_thread()
         try:
             while not self._stopping.is_set():
                 for leased in self._store.receive(lane, 1, WAIT_SECONDS):
-                    if self._stopping.is_set():
-                        self._store.release(leased)
-                        return
-                    thread.name += "*"
-                    self._work(lane, work, leased)
-                    thread.name = thread.name.rstrip("*")
+                    self._take(lane, work, leased)
         except OwnerGoneError:
             self._stopping.set()
+
+    def _take(self, lane: str, work: Work, leased: Leased) -> None:
+        with self._changed:
+            stopping = self._stopping.is_set()
+            self._under_way += not stopping
+        if stopping:
+            self._store.release(leased)
+            return
+        try:
+            self._work(lane, work, leased)
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
 
     def _work(self, lane: str, work: Work, leased: Leased) -> None:
         start = time.perf_counter()

@@ -6,7 +6,7 @@ import enum
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from fastapi import Request
@@ -144,21 +144,27 @@ class QueryOf(Generic[Shape]):
                 raise BadParameter(name, "is given more than once")
 
     def _explained(self, error: msgspec.ValidationError) -> BadParameter:
-        words, name = _taken_apart(error)
-        choices = _choices(self.kind, name)
-        return BadParameter(name, f"must be one of: {', '.join(choices)}" if choices else f"can't be used: {words}")
+        name, words = _explained(self.kind, error)
+        return BadParameter(name, words)
 
 
-def _choices(kind: type[msgspec.Struct], name: str) -> list[str]:
-    hint: Any = next((field.type for field in msgspec.structs.fields(kind) if field.name == name), None)
-    kinds = [one for one in get_args(hint) if isinstance(one, type) and issubclass(one, enum.Enum)]
-    return [choice.value for one in kinds for choice in one]
-
-
-def _taken_apart(error: msgspec.ValidationError) -> tuple[str, str]:
-    """What is wrong, and with which field."""
+def _explained(kind: type[msgspec.Struct], error: msgspec.ValidationError) -> tuple[str, str]:
+    """Which field, and what is wrong with it or allowed there."""
     words, _, place = str(error).partition(" - at `$")
-    return words[:1].lower() + words[1:].replace("`", "'"), place.rstrip("`").lstrip(".")
+    field = place.rstrip("`").lstrip(".")
+    name = field.partition("[")[0]
+    choices = _choices(next((one.type for one in msgspec.structs.fields(kind) if one.name == name), None))
+    if choices:
+        return field, f"must be one of: {', '.join(choices)}"
+    return field, f"can't be used: {words[:1].lower()}{words[1:].replace('`', chr(39))}"
+
+
+def _choices(hint: Any) -> list[str]:
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return [choice.value for choice in hint]
+    if get_origin(hint) is Literal:
+        return list(get_args(hint))
+    return [choice for part in get_args(hint) for choice in _choices(part)]
 
 
 # ----------------------------------------------------------------------------------------------------------- the body
@@ -208,10 +214,10 @@ class JsonBody(Generic[Shape]):
         try:
             return self._decode(b"{}" if body in (b"", b"null") else body)
         except msgspec.ValidationError as error:
-            words, field = _taken_apart(error)
-            detail = f"The body's '{field}' can't be used: {words}." if field else f"The body can't be used: {words}."
-            raise HttpProblem("invalid_body", detail, 422, members={"field": field}) from error
-        except (msgspec.DecodeError, RecursionError) as error:
+            field, words = _explained(self.kind, error)
+            subject = f"The body's '{field}'" if field else "The body"
+            raise HttpProblem("invalid_body", f"{subject} {words}.", 422, members={"field": field}) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest("malformed_json", f"The body is not valid JSON: {error}.") from error
 
 
