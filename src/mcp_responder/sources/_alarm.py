@@ -52,9 +52,9 @@ _COMPARISONS = {
     "GreaterThanOrEqualToThreshold": ">=",
     "LessThanThreshold": "<",
     "LessThanOrEqualToThreshold": "<=",
-    "GreaterThanUpperThreshold": "above the band of",
-    "LessThanLowerThreshold": "below the band of",
-    "LessThanLowerOrGreaterThanUpperThreshold": "outside the band of",
+    "GreaterThanUpperThreshold": "above the band",
+    "LessThanLowerThreshold": "below the band",
+    "LessThanLowerOrGreaterThanUpperThreshold": "outside the band",
 }
 
 
@@ -123,7 +123,7 @@ def read_change(alarm: Alarm, detail: dict[str, object]) -> Alarm:
         old_state=text(before.get("value")),
         suppressed_by=text(state.get("actionsSuppressedBy")),
         rule=text(configuration.get("alarmRule")),
-        children=tuple(_children(facts.get("triggeringAlarms"))),
+        children=tuple(filter(None, _children(facts.get("triggeringAlarms")))),
         metrics=in_order(_metrics(configuration.get("metrics"))),
         threshold=text(facts.get("threshold")) or text(configuration.get("threshold")),
         comparison=text(configuration.get("comparisonOperator")),
@@ -194,7 +194,7 @@ def alert_of(alarm: Alarm, raw: bytes, reading: Reading) -> Alert:
         source=SOURCE,
         source_id=alarm.arn,
         event_id=_event_id(alarm),
-        title=one_line(alarm.name, LONGEST_TITLE),
+        title=one_line(alarm.name, LONGEST_TITLE) or one_line(alarm.arn, LONGEST_TITLE),
         message=_message(alarm),
         severity=_severity(alarm, reading),
         timestamp=alarm.changed_at,
@@ -221,7 +221,8 @@ def _event_id(alarm: Alarm) -> str:
 def _dimensions(alarm: Alarm) -> dict[str, str]:
     dimensions: dict[str, str] = {}
     for metric in alarm.metrics:
-        dimensions = {**metric.dimensions, **dimensions}
+        for name, value in metric.dimensions.items():
+            dimensions.setdefault(name, value)
     return dimensions
 
 
@@ -269,10 +270,11 @@ def _metric_words(metric: Metric) -> str:
 
 def _labels(alarm: Alarm, dimensions: dict[str, str]) -> dict[str, str]:
     measured = next((metric for metric in alarm.metrics if metric.name), Metric())
+    names = dict.fromkeys(metric.name for metric in alarm.metrics if metric.name)
     watched = next((metric for metric in alarm.metrics if metric.watched), Metric())
     labels = {
         **dimensions,
-        "metric": measured.name,
+        "metric": ", ".join(names),
         "namespace": measured.namespace,
         "expression": watched.expression,
         "statistic": measured.statistic,

@@ -48,7 +48,6 @@ from mcp_responder.sources._alarm import (
     named_alarm,
     read_change,
     read_dimensions,
-    reason_data,
 )
 from mcp_responder.sources._reading import override
 
@@ -97,9 +96,9 @@ def _from_message(body: dict[str, object]) -> Alarm:
         old_state=text(body.get("OldStateValue")),
         suppressed_by=text(body.get("ActionsSuppressedBy")),
         rule=text(body.get("AlarmRule")),
-        children=tuple(_children(body)),
+        children=tuple(filter(None, _children(body))),
         metrics=in_order(_metrics(trigger)),
-        threshold=text(trigger.get("Threshold")) or _band_words(body),
+        threshold=text(trigger.get("Threshold")),
         comparison=text(trigger.get("ComparisonOperator")),
     )
 
@@ -130,11 +129,4 @@ def _metric(item: dict[str, object], measured: dict[str, object], metric: dict[s
         expression=text(item.get("Expression")),
         label=text(item.get("Label")),
         watched=item.get("ReturnData") is not False,
-    )
-
-
-def _band_words(body: dict[str, object]) -> str:
-    """Anomaly detection has a band where others have a threshold; older messages say it in ``NewStateReasonData``."""
-    return text(mapping(body.get("Trigger")).get("ThresholdMetricId")) or text(
-        reason_data(body.get("NewStateReasonData")).get("threshold")
     )

@@ -50,14 +50,25 @@ STATE_CHANGE = "CloudWatch Alarm State Change"
 CONFIGURATION_CHANGE = "CloudWatch Alarm Configuration Change"
 
 SUBJECTS = (
-    *("alarmName", "service", "serviceName", "pipeline", "project-name", "group", "clusterArn", "instance-id"),
+    *("alarmName", "serviceName", "pipeline", "project-name", "group", "clusterArn", "instance-id"),
     *("SourceIdentifier", "AutoScalingGroupName", "jobName", "stateMachineArn", "deploymentGroup", "eventTypeCode"),
-    *("title", "name", "resource", "type"),
+    *("type", "title", "name", "resource"),
 )
 """Fields of ``detail`` that name what it is about, the most telling first."""
 STATES = ("state", "status", "lastStatus", "build-status", "statusCode", "eventName", "result", "jobStatus")
 WORDS = (
-    *("description", "Message", "message", "reason", "stoppedReason", "statusReason", "cause", "error", "errorMessage"),
+    *(
+        "title",
+        "description",
+        "Message",
+        "message",
+        "reason",
+        "stoppedReason",
+        "statusReason",
+        "cause",
+        "error",
+        "errorMessage",
+    ),
     *("additional-information", "failureReason", "StatusMessage"),
 )
 """Fields of ``detail`` that say what happened."""
@@ -109,15 +120,17 @@ def _with_replay(alert: Alert, body: dict[str, object]) -> Alert:
 def _event(body: dict[str, object], kind: str, detail: dict[str, object], raw: bytes, request: Request) -> Alert:
     subject = _subject(detail)
     sender = text(body.get("source"))
-    title = " ".join(filter(None, (f"{kind}:" if kind and subject else kind, subject)))
-    if not title and not sender:
+    named = f"{kind}: {subject}" if kind and subject else kind or subject
+    title = one_line(named, LONGEST_TITLE) or one_line(sender, LONGEST_TITLE)
+    if not title:
         raise InvalidRequest("empty_alert", "The event has neither a detail type nor a source.", status=422)
-    title = one_line(title or sender, LONGEST_TITLE)
     message = _message(detail)
     status = _status(kind, detail)
     return Alert(
         source=INFO.name,
-        source_id=" ".join(filter(None, (sender, kind, subject))) if subject else "",
+        source_id=" ".join((text(body.get("account")), text(body.get("region")), sender, kind, subject))
+        if subject
+        else "",
         event_id=text(body.get("id")),
         title=title,
         message=message,
@@ -125,7 +138,7 @@ def _event(body: dict[str, object], kind: str, detail: dict[str, object], raw: b
         timestamp=instant(body.get("time")),
         raw_data=msgspec.Raw(raw),
         status=status,
-        service=sender.removeprefix("aws."),
+        service=_service(sender, detail),
         resource=_resource(body, subject),
         account=text(body.get("account")),
         region=text(body.get("region")),
@@ -138,9 +151,15 @@ def _subject(detail: dict[str, object]) -> str:
     return short_name(subject) or subject
 
 
+def _service(sender: str, detail: dict[str, object]) -> str:
+    """A task's ECS service, else the sender, which for AWS is the product."""
+    kind, _, name = text(detail.get("group")).partition(":")
+    return name if kind == "service" and name else sender.removeprefix("aws.")
+
+
 def _resource(body: dict[str, object], subject: str) -> str:
     arns = map(text, array(body.get("resources")))
-    return short_name(next(arns, "")) or subject
+    return short_name(next(arns, "")) or ("" if " " in subject else subject)
 
 
 def _state(detail: dict[str, object]) -> str:
@@ -194,8 +213,9 @@ def _severity(title: str, message: str, detail: dict[str, object], request: Requ
 def _message(detail: dict[str, object]) -> str:
     lines = [text(detail.get(name)) for name in WORDS]
     descriptions = (text(mapping(item).get("latestDescription")) for item in array(detail.get("eventDescription")))
+    exits = (text(mapping(item).get("reason")) for item in array(detail.get("containers")))
     configured = text(mapping(detail.get("configuration")).get("description"))
-    said = list(dict.fromkeys(filter(None, [*lines, *descriptions, configured])))
+    said = list(dict.fromkeys(filter(None, [*lines, *descriptions, *exits, configured])))
     state = _state(detail)
     return "\n".join([*said, f"State: {state}"] if state else said)
 

@@ -83,6 +83,7 @@ _MAPPED = -1
 _OWN_TIMES = 7
 """The first names of ``timestamp`` are the event's own time, not the beginning of what it is about."""
 _MOST_PAIRS = 12
+_MOST_TEXTS = 20
 _LONGEST_NOTHING = 2
 _SHORTEST_MINTED = 16
 """Shorter ids are rather of an alarm ("disk-full", a monitor's number) than of one event."""
@@ -96,6 +97,7 @@ _TELLING_STATES = frozenset(("critical", "crit", "fatal", "error", "warning", "w
 _CLEARED = frozenset(("ok", "clear", "cleared", "resolved", "recovered"))
 _OBJECTS = frozenset(("severity", "status", "service", "resource", "environment", "region", "account", "owner"))
 """Fields that may be objects with a name."""
+_PLACE = itemgetter(0)
 _CONTAINERS = frozenset((dict, list))
 
 Value = TypeVar("Value")
@@ -110,7 +112,7 @@ def detects(body: object) -> bool:
 
 def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
     """One alert."""
-    if isinstance(body, str) and body.strip():
+    if isinstance(body, str):
         return [_from_text(body, raw, request)]
     if not isinstance(body, dict):
         raise InvalidRequest("not_an_alert", "An alert is a JSON object with a title or a message.", status=422)
@@ -122,6 +124,8 @@ def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
 def _from_text(body: str, raw: bytes, request: Request) -> Alert:
     words = body.strip()
     title, status = _unmark(_headline(words))
+    if not title:
+        raise _empty()
     return Alert(
         source=INFO.name,
         title=title,
@@ -207,11 +211,11 @@ def _look_into_list(value: list[object], meant: Meaning, found: Found, depth: in
 
 def _best(found: Found, field: str, read: Callable[[object], Value]) -> Value | None:
     """The first value of a field, in the order of its names, that can be read."""
-    values = found.get(field)
-    if values is None:
+    if field not in found:
         return None
+    values = found[field]
     if len(values) > 1:
-        values.sort(key=itemgetter(0))
+        values.sort(key=_PLACE)
     for _, value in values:
         answer = read(value)
         if answer:
@@ -220,11 +224,13 @@ def _best(found: Found, field: str, read: Callable[[object], Value]) -> Value | 
 
 
 def _identity(found: Found, field: str) -> str:
-    return (_best(found, field, named) or "") if field in found else ""
+    return _best(found, field, named) or ""
 
 
 def _name(found: Found, field: str) -> str:
-    name = _identity(found, field)
+    if field not in found:
+        return ""
+    name = _best(found, field, named) or ""
     return name if len(name) <= LONGEST_NAME and name.isprintable() else one_line(name, LONGEST_NAME)
 
 
@@ -284,9 +290,9 @@ def _message(found: Found, title: str) -> str:
     if not values:
         return ""
     if len(values) > 1:
-        values.sort(key=itemgetter(0))
+        values.sort(key=_PLACE)
     message = ""
-    for _, value in values if values[0][0] != _MAPPED else values[:1]:
+    for _, value in values[: _MOST_TEXTS if values[0][0] != _MAPPED else 1]:
         words = text(value) or "\n".join(filter(None, map(text, array(value))))
         if words and words != title and words not in message:
             message = f"{message}\n{words}" if message else words
@@ -303,8 +309,12 @@ def _rendering(body: dict[str, object]) -> str:
     """A strange message is better than a dropped page."""
     pairs = ", ".join(f"{name}: {words}" for name, words in islice(_leaves(body, "", 0), _MOST_PAIRS))
     if not pairs:
-        raise InvalidRequest("empty_alert", "The alert has no text: send a title or a message.", status=422)
+        raise _empty()
     return one_line(pairs, LONGEST_HEADLINE)
+
+
+def _empty() -> InvalidRequest:
+    return InvalidRequest("empty_alert", "The alert has no text: send a title or a message.", status=422)
 
 
 def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
@@ -371,7 +381,7 @@ def _event_id(found: Found, status: Status, timestamp: datetime | None) -> str:
 def _labels(found: Found) -> dict[str, str]:
     """All labels; the better named win."""
     labels: dict[str, str] = {}
-    for _, several in sorted(found["labels"], key=itemgetter(0), reverse=True):
+    for _, several in sorted(found["labels"], key=_PLACE, reverse=True):
         labels.update(cast("dict[str, str]", several))
     return labels
 
@@ -379,7 +389,7 @@ def _labels(found: Found) -> dict[str, str]:
 def _links(found: Found) -> tuple[Link, ...]:
     """All links, each address once, the better named first."""
     links: dict[str, Link] = {}
-    for _, several in sorted(found["links"], key=itemgetter(0)):
+    for _, several in sorted(found["links"], key=_PLACE):
         for link in cast("list[Link]", several):
             links.setdefault(link.url, link)
     return tuple(links.values())[:MOST_LINKS]
