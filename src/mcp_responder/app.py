@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from mcp_responder.model.alert import Alert
 from mcp_responder.model.analysis import Analysis
 from mcp_responder.model.errors import InvalidRequest, Misconfigured
 from mcp_responder.model.incident import Activity
+from mcp_responder.model.severity import pattern_of
 from mcp_responder.operations import Operations
 from mcp_responder.pipeline.analyze import Analyzer
 from mcp_responder.pipeline.correlate import Correlate, Route, Rules
@@ -38,10 +40,37 @@ from mcp_responder.storage.sqlite.store import SqliteStore
 CONSOLE: dict[str, dict[str, object]] = {"console": {}}
 """Who is told when nobody is configured."""
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def clock() -> datetime:
     """The present time."""
     return datetime.now(UTC)
+
+
+def check(loaded: Loaded) -> None:
+    """Whether a service would start with this. Raises Misconfigured, naming key, place and fix."""
+    check_bind(loaded.settings)
+    build_receive(loaded.settings, build_sources())
+    build_channels(loaded)
+
+
+def check_bind(settings: Settings) -> None:
+    """Raises Misconfigured for an address beyond loopback in plain text, and for half a certificate."""
+    tls = bool(settings.tls_certificate and settings.tls_key)
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise Misconfigured("tls_key", "configuration", "tls_certificate and tls_key go together; set both.")
+    for key in ("tls_certificate", "tls_key"):
+        name = getattr(settings, key)
+        if name and not Path(name).is_file():
+            raise Misconfigured(key, "configuration", f"there is no file '{name}'.")
+    if settings.host not in LOOPBACK and not tls and not settings.behind_proxy:
+        raise Misconfigured(
+            "host",
+            "configuration",
+            f"'{settings.host}' can be reached from other machines in plain text; "
+            "set tls_certificate and tls_key, or behind_proxy (--behind-proxy) if a proxy in front ends TLS.",
+        )
 
 
 def build_sources() -> dict[str, Source]:
@@ -55,6 +84,13 @@ def build_readings(settings: Settings, sources: Mapping[str, Source]) -> dict[st
             raise Misconfigured(
                 f"sources.{name}", "configuration", f"there is no such source; known: {', '.join(sources)}."
             )
+    for number, rule in enumerate(settings.severities):
+        try:
+            pattern_of(rule)
+        except re.error as error:
+            raise Misconfigured(
+                f"severities[{number}].pattern", "configuration", f"is no regular expression: {error}."
+            ) from error
     return {
         name: Reading(
             fields=settings.sources[name].fields if name in settings.sources else {},

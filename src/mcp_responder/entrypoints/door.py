@@ -42,7 +42,6 @@ from mcp_responder.storage.sqlite.writer import Completion, complete
 RUNTIME = "runtime.json"
 READY_PIPE = "MCP_RESPONDER_READY_PIPE"
 """Number of a pipe's writing end: a line with the service's URL goes there once it is ready."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LEDGER_SPAN = timedelta(days=2)
 LINES_A_SECOND = 20
 FIRST_KEY = "first"
@@ -172,24 +171,6 @@ class Door:
             await self._api(scope, receive, send)
 
 
-def check_bind(settings: Settings) -> None:
-    """Raises Misconfigured for an address beyond loopback in plain text, and for half a certificate."""
-    tls = bool(settings.tls_certificate and settings.tls_key)
-    if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise Misconfigured("tls_key", "configuration", "tls_certificate and tls_key go together; set both.")
-    for key in ("tls_certificate", "tls_key"):
-        name = getattr(settings, key)
-        if name and not Path(name).is_file():
-            raise Misconfigured(key, "configuration", f"there is no file '{name}'.")
-    if settings.host not in LOOPBACK and not tls and not settings.behind_proxy:
-        raise Misconfigured(
-            "host",
-            "configuration",
-            f"'{settings.host}' can be reached from other machines in plain text; "
-            "set tls_certificate and tls_key, or behind_proxy (--behind-proxy) if a proxy in front ends TLS.",
-        )
-
-
 async def run(loaded: Loaded) -> None:
     """Serve until SIGTERM."""
     settings = loaded.settings
@@ -203,6 +184,8 @@ async def run(loaded: Loaded) -> None:
     store = SqliteStore(folder, app.clock)
     route = app.build_route(channels)
     operations = Operations(store, app.clock, route)
+    # While this thread may still wait for the writer: below, the writer hands over to this thread's loop.
+    first_token = first_key(operations, settings)
     token = secrets.token_urlsafe(32)
     authenticator = Authenticator(store.keys, app.clock, settings.api_key, token)
     metrics = DoorMetrics(operations)
@@ -241,7 +224,6 @@ async def run(loaded: Loaded) -> None:
     loop.add_signal_handler(signal.SIGTERM, server.stop)
     worker_door = StoreServer(store, folder, lambda text: setattr(metrics, "worker", text))
     await worker_door.start()
-    first_token = first_key(operations, settings)
     authenticator.refresh()
     write_runtime(folder, url, token)
     listener.listen(2048)
@@ -351,7 +333,7 @@ def main() -> int:
     """Run the door until SIGTERM. Raises Misconfigured."""
     loaded = load(os.environ, Path.cwd())
     logging.configure("door", loaded.settings.log.level, loaded.settings.log.format)
-    check_bind(loaded.settings)
+    app.check_bind(loaded.settings)
     # The supervisor decides when to stop; Ctrl-C reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -58,12 +59,13 @@ class Worker:
         self._store = store
         self._metrics = metrics
         self._stopping = threading.Event()
-        self._under_way = 0
-        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
 
     def serve(self, lane: str, work: Work, threads: int) -> None:
         for number in range(threads):
-            threading.Thread(target=self._lane, args=(lane, work), name=f"{lane}/{number}", daemon=True).start()
+            thread = threading.Thread(target=self._lane, args=(lane, work), name=f"{lane}/{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def run(self) -> None:
         """Report metrics until asked to stop; then let the tasks under way finish."""
@@ -78,31 +80,23 @@ class Worker:
         self._stopping.set()
 
     def drain(self) -> None:
-        """Wait for the tasks under way. Threads that only wait for tasks end with the process."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._under_way == 0, DRAIN_SECONDS)
+        """Wait for the tasks under way."""
+        end = time.monotonic() + DRAIN_SECONDS
+        with contextlib.suppress(OwnerGoneError):
+            self._store.retire()
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _lane(self, lane: str, work: Work) -> None:
         try:
             while not self._stopping.is_set():
                 for leased in self._store.receive(lane, 1, WAIT_SECONDS):
-                    self._take(lane, work, leased)
+                    if self._stopping.is_set():
+                        self._store.release(leased)
+                    else:
+                        self._work(lane, work, leased)
         except OwnerGoneError:
             self._stopping.set()
-
-    def _take(self, lane: str, work: Work, leased: Leased) -> None:
-        with self._changed:
-            stopping = self._stopping.is_set()
-            self._under_way += not stopping
-        if stopping:
-            self._store.release(leased)
-            return
-        try:
-            self._work(lane, work, leased)
-        finally:
-            with self._changed:
-                self._under_way -= 1
-                self._changed.notify_all()
 
     def _work(self, lane: str, work: Work, leased: Leased) -> None:
         start = time.perf_counter()

@@ -43,11 +43,9 @@ def show(args: Namespace, terminal: Terminal) -> int:
 def check(args: Namespace, terminal: Terminal) -> int:
     """Read it as ``serve`` does, down to each channel. Raises Misconfigured, naming key, place and fix."""
     from mcp_responder import app
-    from mcp_responder.entrypoints.door import check_bind
 
     loaded = load(os.environ, Path.cwd())
-    check_bind(loaded.settings)
-    app.build_receive(loaded.settings, app.build_sources())
+    app.check(loaded)
     channels = sorted(app.build_channels(loaded))
     if args.json:
         terminal.json(msgspec.json.encode({"valid": True, "file": loaded.file, "channels": channels}))

@@ -132,8 +132,9 @@ def _types(routes: Iterable[Route], taken: Iterable[Taken]) -> Iterator[Any]:
 
 
 def _readable(described: bytes) -> bytes:
-    """``Page[AlertView]`` is called ``AlertViewPage``: names of components must be plain."""
-    return re.sub(rb'Page(?:_(\w+?)_|\[(\w+)\])(?=")', rb"\1\2Page", described)
+    """``Page[AlertView]`` is called ``AlertViewPage``, as names must be plain; and code is marked as in Markdown."""
+    named = re.sub(rb'Page(?:_(\w+?)_|\[(\w+)\])(?=")', rb"\1\2Page", described)
+    return named.replace(b"``", b"`")
 
 
 # --------------------------------------------------------------------------------------------------------- operations
@@ -145,7 +146,8 @@ def _operation(route: Route, takes: Taken, shapes: Shapes, path_parameters: list
     if parameters:
         operation["parameters"] = parameters
     if takes.body:
-        operation["requestBody"] = {"content": {JSON: {"schema": shapes.of(takes.body)}}}
+        needed = any(field.required for field in msgspec.structs.fields(takes.body))
+        operation["requestBody"] = {"required": needed, "content": {JSON: {"schema": shapes.of(takes.body)}}}
     if route.scope:
         operation["security"] = _security(route.scope)
     return operation

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
+from uuid import uuid4
 
 import msgspec
 
@@ -28,9 +29,16 @@ LENGTH = struct.Struct(">I")
 
 
 class Receive(msgspec.Struct, frozen=True, tag=True):
+    worker: str
     lane: str
     limit: int
     wait: float
+
+
+class Retire(msgspec.Struct, frozen=True, tag=True):
+    """This worker takes no more tasks: whoever waits in it is sent home."""
+
+    worker: str
 
 
 class Write(msgspec.Struct, frozen=True, tag=True):
@@ -48,7 +56,7 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     metrics: bytes
 
 
-Call = Receive | Write | Release | Report
+Call = Receive | Retire | Write | Release | Report
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,16 +88,21 @@ class RemoteStore(SqliteReader):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._address = str(folder / SOCKET)
+        self._name = uuid4().hex
         self._local = threading.local()
 
     def receive(self, lane: str, limit: int, wait: float) -> list[Leased]:
-        return list(self._call(Receive(lane, limit, wait)).leased)
+        return list(self._call(Receive(self._name, lane, limit, wait)).leased)
 
     def commit(self, commit: Commit) -> None:
         self._call(Write(commit))
 
     def release(self, leased: Leased, *, counts: bool = False) -> None:
         self._call(Release(leased.handle, counts))
+
+    def retire(self) -> None:
+        """End all waiting of this process. What was leased by then reaches its thread; nothing is leased after."""
+        self._call(Retire(self._name))
 
     def report(self, metrics: bytes) -> None:
         """Hand the worker's metrics to the owner, who shows them."""
@@ -148,12 +161,13 @@ class StoreServer:
         self._path = folder / SOCKET
         self._on_metrics = on_metrics
         self._server: asyncio.Server | None = None
+        self._sessions: set[Session] = set()
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(
-            lambda: Session(self._store, self._on_metrics), path=str(self._path)
+            lambda: Session(self._store, self._on_metrics, self._sessions), path=str(self._path)
         )
         self._path.chmod(0o600)
 
@@ -166,18 +180,22 @@ class StoreServer:
 class Session(asyncio.Protocol):
     """One connection: at most one call is under way. When it closes, its leases end and it waits no longer."""
 
-    def __init__(self, store: SqliteStore, on_metrics: Callable[[bytes], None]) -> None:
+    def __init__(self, store: SqliteStore, on_metrics: Callable[[bytes], None], sessions: set[Session]) -> None:
         self._store = store
         self._on_metrics = on_metrics
+        self._sessions = sessions
+        self._worker = ""
         self._buffer = bytearray()
         self._held: set[str] = set()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._sessions.add(self)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None
+        self._sessions.discard(self)
         self._store.writer.withdraw(self._leased)
         for handle in self._held:
             self._store.submit_release(handle, _unheard, counts=True)
@@ -195,8 +213,12 @@ class Session(asyncio.Protocol):
     def _serve(self, call: Call) -> None:
         try:
             match call:
-                case Receive(lane, limit, wait):
+                case Receive(worker, lane, limit, wait):
+                    self._worker = worker
                     self._store.submit_receive(lane, limit, wait, self._leased)
+                case Retire(worker):
+                    self._retire(worker)
+                    self._answer(None, None)
                 case Write(commit):
                     self._store.submit_commit(commit, self._answer)
                     if commit.finished:
@@ -209,6 +231,11 @@ class Session(asyncio.Protocol):
                     self._answer(None, None)
         except ResponderError as error:
             self._answer(None, error)
+
+    def _retire(self, worker: str) -> None:
+        for session in self._sessions:
+            if session._worker == worker:
+                self._store.writer.withdraw(session._leased)
 
     def _leased(self, leased: list[Leased] | None, error: BaseException | None) -> None:
         if self._transport is None:

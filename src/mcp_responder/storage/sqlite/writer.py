@@ -121,12 +121,18 @@ class Writer:
         self.submit(Job(run=lambda _: self._waiters.append(waiter), done=joined, durable=False))
 
     def withdraw(self, done: Done) -> None:
-        """Forget the waiters of somebody who is gone."""
+        """End somebody's waiting now, empty-handed."""
 
-        def run(_: Transaction) -> None:
+        def run(_: Transaction) -> bool:
+            before = len(self._waiters)
             self._waiters = [waiter for waiter in self._waiters if waiter.done != done]
+            return len(self._waiters) < before
 
-        self.submit(Job(run=run, done=_ignore, durable=False))
+        def answer(waited: bool | None, error: BaseException | None) -> None:  # noqa: FBT001
+            if waited:
+                done([], error)
+
+        self.submit(Job(run=run, done=answer, durable=False))
 
     def now(self) -> int:
         return to_ms(self._clock())
