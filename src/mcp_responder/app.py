@@ -27,7 +27,7 @@ from mcp_responder.operations import Operations
 from mcp_responder.pipeline.analyze import Analyzer
 from mcp_responder.pipeline.correlate import Correlate, Route, Rules
 from mcp_responder.pipeline.investigate import investigate
-from mcp_responder.pipeline.notify import Notifier
+from mcp_responder.pipeline.notify import Notifier, Observe
 from mcp_responder.pipeline.receive import Limits, Receive
 from mcp_responder.pipeline.retry import Schedule
 from mcp_responder.pipeline.route import everyone
@@ -142,14 +142,16 @@ def build_decide(settings: Settings, route: Route) -> Correlate:
     return Correlate(rules, route)
 
 
-def build_notifier(settings: Settings, store: IncidentStore, route: Route, public_url: str) -> Notifier:
+def build_notifier(
+    settings: Settings, store: IncidentStore, route: Route, public_url: str, observe: Observe
+) -> Notifier:
     retry = settings.retry
     schedule = Schedule(
         first=timedelta(seconds=retry.first_seconds),
         longest=timedelta(seconds=retry.longest_seconds),
         give_up=timedelta(seconds=retry.give_up_seconds),
     )
-    return Notifier(store, clock, schedule, route, public_url, random.random)
+    return Notifier(store, clock, schedule, route, public_url, random.random, observe)
 
 
 def build_analyzer(settings: Settings, store: IncidentStore, route: Route) -> Analyzer:

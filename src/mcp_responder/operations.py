@@ -337,7 +337,7 @@ def _arrival(record: AlertRecord) -> list[PathStep]:
         PathStep(at=alert.received_at, what="received", detail=f"from {alert.source} with key '{alert.key}'"),
         PathStep(at=alert.received_at, what="recognised", detail=f"{alert.status}, signature {alert.signature}"),
     ]
-    if alert.timestamp and alert.timestamp <= alert.received_at:
+    if alert.timestamp and alert.timestamp < alert.received_at:
         steps.insert(0, PathStep(at=alert.timestamp, what="sent", detail="the sender's time"))
     if record.incident_id:
         steps.append(PathStep(at=alert.received_at, what="correlated", detail=record.incident_id))

@@ -16,12 +16,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from mcp_responder import app
 from mcp_responder.model.errors import LeaseLost, Misconfigured
+from mcp_responder.model.incident import Incident
 from mcp_responder.model.task import Leased, Notify
 from mcp_responder.plumbing import logging
 from mcp_responder.plumbing.process import die_with_parent
 from mcp_responder.settings import load
 from mcp_responder.storage.sqlite.remote import OwnerGoneError, RemoteStore
 
+ANALYSIS_LANE = "analysis"
 ANALYSIS_THREADS = 2
 CHANNEL_THREADS = 4
 WAIT_SECONDS = 20.0
@@ -31,7 +33,7 @@ NICENESS = 5
 """Accepting goes first: a busy worker must not make the door wait for a core."""
 PUBLIC_URL = "MCP_RESPONDER_PUBLIC_URL"
 
-Work = Callable[[Leased], None]
+Work = Callable[[Leased], Incident]
 log = structlog.get_logger()
 
 
@@ -50,6 +52,27 @@ class Metrics:
         self.errors = Counter(
             "responder_task_errors", "Tasks that failed unexpectedly.", ["lane", "error"], registry=self.registry
         )
+        self.deliveries = Counter(
+            "responder_deliveries", "Tries to tell a channel.", ["channel", "result"], registry=self.registry
+        )
+        self.delivery_errors = Counter(
+            "responder_delivery_errors", "Failed tries by class.", ["channel", "error"], registry=self.registry
+        )
+        self.told_seconds = Histogram(
+            "responder_told_seconds",
+            "From the news about an incident to its delivery.",
+            ["channel"],
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 60, 300, 3600, 86400),
+        )
+
+    def delivery(self, channel: str, result: str, error: str, seconds: float) -> None:
+        """Count a try to tell a channel."""
+        self.deliveries.labels(channel, result).inc()
+        if error:
+            self.delivery_errors.labels(channel, error).inc()
+        else:
+            self.told_seconds.labels(channel).observe(seconds)
 
 
 class Worker:
@@ -101,7 +124,7 @@ class Worker:
     def _work(self, lane: str, work: Work, leased: Leased) -> None:
         start = time.perf_counter()
         try:
-            work(leased)
+            incident = work(leased)
         except LeaseLost:
             log.warning("lease_lost", lane=lane, incident_id=leased.task.work.incident_id)
         except OwnerGoneError:
@@ -117,8 +140,10 @@ class Worker:
             self._metrics.seconds.labels(lane).observe(seconds)
             log.info(
                 "task_done",
+                function="analysis" if lane == ANALYSIS_LANE else "distribution",
+                alert_id=incident.alert_id,
+                incident_id=incident.incident_id,
                 lane=lane,
-                incident_id=leased.task.work.incident_id,
                 metrics={"seconds": round(seconds, 4), "attempt": leased.task.attempt, "receives": leased.receives},
             )
 
@@ -130,26 +155,27 @@ def main() -> int:
     logging.configure("worker", settings.log.level, settings.log.format)
     os.nice(NICENESS)
     store = RemoteStore(Path(settings.data_dir))
-    worker = Worker(store, Metrics())
+    metrics = Metrics()
+    worker = Worker(store, metrics)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     channels = app.build_channels(loaded)
     route = app.build_route(channels)
     public_url = settings.public_url or os.environ.get(PUBLIC_URL, "")
-    notifier = app.build_notifier(settings, store, route, public_url)
+    notifier = app.build_notifier(settings, store, route, public_url, metrics.delivery)
     analyzer = app.build_analyzer(settings, store, route)
 
-    def notify(leased: Leased) -> None:
+    def notify(leased: Leased) -> Incident:
         work = leased.task.work
-        notifier.notify(leased, channels.get(work.channel) if isinstance(work, Notify) else None)
+        return notifier.notify(leased, channels.get(work.channel) if isinstance(work, Notify) else None)
 
     for name in channels:
         worker.serve(f"channel:{name}", notify, CHANNEL_THREADS)
     for lane in store.depth():
         if lane.startswith("channel:") and lane.removeprefix("channel:") not in channels:
             worker.serve(lane, notify, 1)
-    worker.serve("analysis", analyzer.analyze, ANALYSIS_THREADS)
+    worker.serve(ANALYSIS_LANE, analyzer.analyze, ANALYSIS_THREADS)
     log.info("worker_started", channels=list(channels))
     worker.run()
     worker.drain()

@@ -28,8 +28,8 @@ class Analyzer:
         self._route = route
         self._investigate = investigate
 
-    def analyze(self, leased: Leased) -> None:
-        """Do the task and commit what came of it.
+    def analyze(self, leased: Leased) -> Incident:
+        """Do the task and commit what came of it; the incident that it is about.
 
         A task that its workers never survive is given up, and people hear of the incident without an analysis.
         """
@@ -37,12 +37,11 @@ class Analyzer:
         assert isinstance(work, Analyze)  # noqa: S101 - the lane carries nothing else
         if leased.receives > MAX_RECEIVES:
             reason = f"its worker was lost {MAX_RECEIVES} times while analysing"
-            self._commit(
+            return self._commit(
                 leased, lambda incident: changes.analysis_failed(incident, self._clock(), reason), None, reason
             )
-            return
         analysis = self._investigate(self._subject(work.incident_id))
-        self._commit(
+        return self._commit(
             leased,
             lambda incident: changes.analyzed(incident, self._clock(), analysis.root_cause.statement),
             analysis,
@@ -61,7 +60,7 @@ class Analyzer:
 
     def _commit(
         self, leased: Leased, change: Callable[[Incident], Change], analysis: Analysis | None, letter: str = ""
-    ) -> None:
+    ) -> Incident:
         """Apply the change to the incident as it is now; when somebody was faster, apply it again."""
         while True:
             incident = self._store.incident(leased.task.work.incident_id).incident
@@ -81,4 +80,4 @@ class Analyzer:
                 raise
             except Conflict:
                 continue
-            return
+            return done.incident

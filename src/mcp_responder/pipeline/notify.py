@@ -13,6 +13,8 @@ from mcp_responder.pipeline.correlate import Route
 from mcp_responder.pipeline.retry import Schedule, again
 from mcp_responder.ports import MAX_RECEIVES, Channel, Clock, Commit, Delivered, IncidentStore
 
+Observe = Callable[[str, str, str, float], None]
+"""Told of each try: channel, result (delivered, retried, dead), class of the error, seconds since the news."""
 LATE = timedelta(minutes=1)
 """A delivery later than this says so."""
 
@@ -21,18 +23,28 @@ class Notifier:
     """Works on Notify tasks. ``spread`` gives a random number between 0 and 1 for the waits between tries."""
 
     def __init__(
-        self, store: IncidentStore, clock: Clock, schedule: Schedule, route: Route, public_url: str,
+        self,
+        store: IncidentStore,
+        clock: Clock,
+        schedule: Schedule,
+        route: Route,
+        public_url: str,
         spread: Callable[[], float],
-    ) -> None:  # fmt: skip
+        observe: Observe,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._schedule = schedule
         self._route = route
         self._public_url = public_url
         self._spread = spread
+        self._observe = observe
 
-    def notify(self, leased: Leased, channel: Channel | None) -> None:
-        """Do the task and commit what came of it. ``channel`` is None if its name isn't configured any more."""
+    def notify(self, leased: Leased, channel: Channel | None) -> Incident:
+        """Do the task and commit what came of it; the incident that it is about.
+
+        ``channel`` is None if its name isn't configured any more.
+        """
         work = leased.task.work
         assert isinstance(work, Notify)  # noqa: S101 - the lane carries nothing else
         incident = self._store.incident(work.incident_id).incident
@@ -45,6 +57,7 @@ class Notifier:
             self._store.commit(Commit(finished=leased))
         else:
             self._deliver(leased, channel, previous, self._message(leased, work))
+        return incident
 
     def _previous(self, work: Notify) -> Receipt | None:
         receipts = self._store.receipts(work.incident_id)
@@ -93,6 +106,10 @@ class Notifier:
                 finished=leased,
             )
         )
+        self._count(leased, "delivered", "", message.incident)
+
+    def _count(self, leased: Leased, result: str, reason: str, incident: Incident) -> None:
+        self._observe(_channel(leased), result, reason, (self._clock() - incident.news_at).total_seconds())
 
     def _receipt(
         self, leased: Leased, incident: Incident, state: ReceiptState, at: datetime, delivered: Delivered,
@@ -116,6 +133,7 @@ class Notifier:
     def _failed(self, leased: Leased, incident: Incident, error: Transient | Permanent) -> None:
         now = self._clock()
         task = again(leased.task, error, now, self._schedule, self._spread())
+        self._count(leased, "retried" if task else "dead", type(error).__name__, incident)
         if task is None:
             self._bury(leased, incident, str(error))
             return
