@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
@@ -87,7 +88,7 @@ class Receive:
             return (body,)
         try:
             items = decode_items(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _malformed(error) from error
         if len(items) > self._limits.items:
             raise InvalidRequest(
@@ -103,11 +104,9 @@ class Receive:
             raise InvalidRequest("too_deep", f"The JSON is nested deeper than {limit} levels.", status=413)
 
     def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
-        try:
-            body = decode(raw)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise _malformed(error) from error
-        source = named or next(source for source in self._detection if source.detects(body))
+        body, raw = _decoded(raw)
+        plain = self._detection[-1]
+        source = named or next((source for source in self._detection if source.detects(body)), plain)
         found = self._parse(source, body, raw, request)
         alerts: list[Alert] = []
         for item in found:
@@ -160,6 +159,28 @@ class Receive:
         )
         identity = identity_of(identified, self._identity)
         return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=unstable)
+
+
+def _decoded(raw: bytes) -> tuple[object, bytes]:
+    """One JSON value and its text, in which letters that can't be read are mended."""
+    try:
+        return decode(raw), raw
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        failure = error
+    # A sender that cuts a text in the middle of a letter must not lose its page.
+    mended = _ESCAPE.sub(_whole_escape, raw.decode("utf-8", "replace")).encode()
+    try:
+        return decode(mended), mended
+    except (msgspec.DecodeError, RecursionError):
+        raise _malformed(failure) from failure
+
+
+_ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL)
+"""An escape in a JSON text; the group is half of a surrogate pair."""
+
+
+def _whole_escape(found: re.Match[str]) -> str:
+    return "\\ufffd" if found[1] else found[0]
 
 
 def _malformed(error: Exception) -> InvalidRequest:

@@ -26,6 +26,8 @@ ANY = "/v1/alerts"
 NAMED = "/v1/sources/"
 CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Content coding -> zlib's window bits."""
+MOST_MEMBERS = 100
+"""Concatenated members of a compressed body: thousands of empty ones would hold up everybody for half a second."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -148,7 +150,9 @@ class Ingest:
             body = await self._rest(body, receive)
         elif message["type"] == "http.disconnect":
             raise InvalidRequest("disconnected", "The connection was closed before the body was complete.")
-        coding = headers.get("content-encoding", "identity").lower()
+        if len(body) > self._limit:
+            raise self._too_large()
+        coding = headers.get("content-encoding", "identity").strip().lower()
         return body if coding == "identity" else self._decoded(body, coding)
 
     async def _rest(self, body: bytes, receive: Inbound) -> bytes:
@@ -170,9 +174,13 @@ class Ingest:
             known = ", ".join(sorted(CODINGS))
             raise InvalidRequest("unsupported_coding", f"'{coding}' can't be decoded; known: {known}.", status=415)
         decoded = bytearray()
+        members = 0
         try:
             while body:
                 # A member at a time, and never more than the limit: a bomb isn't unpacked.
+                members += 1
+                if members > MOST_MEMBERS:
+                    raise InvalidRequest("malformed_coding", f"The {coding} body has more than {MOST_MEMBERS} members.")
                 member = zlib.decompressobj(bits)
                 decoded += member.decompress(body, self._limit + 1 - len(decoded))
                 if len(decoded) > self._limit:
