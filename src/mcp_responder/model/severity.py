@@ -112,11 +112,13 @@ def read_severity(word: str) -> Severity | None:
 
 def stated(words: str) -> Severity | None:
     """A level that somebody wrote into a name or a description: "[P1] …", "severity: high", "cpu-critical"."""
-    for found in _STATED.finditer(words[:_LONGEST]):
-        severity = read_severity(found[found.lastgroup or 0])
-        if severity:
-            return severity
-    return None
+    return _stated(words[:_LONGEST])
+
+
+@lru_cache(maxsize=512)
+def _stated(words: str) -> Severity | None:
+    levels = (read_severity(found[found.lastgroup or 0]) for found in _STATED.finditer(words))
+    return next(filter(None, levels), None)
 
 
 def judge(*words: str, rules: tuple[SeverityRule, ...] = ()) -> Severity | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -83,7 +84,11 @@ def alarm_arn(region: str, account: str, name: str) -> str:
 
 def region_code(words: str) -> str:
     """The code of a region that is written out ("EU (Ireland)"); what isn't known stays as it is."""
-    words = words.strip()[:_LONGEST]
+    return _region_code(words.strip()[:_LONGEST])
+
+
+@lru_cache(maxsize=256)
+def _region_code(words: str) -> str:
     if is_region(words) or words.lower() in _BY_PLACE:
         return _BY_PLACE.get(words.lower(), words)
     place = _PLACE.search(words)
