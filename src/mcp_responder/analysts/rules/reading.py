@@ -82,17 +82,23 @@ def _read_one(item: Evidence, alert: Alert, raw: object, notebook: Notebook) -> 
     page = Page(item)
     if item.kind == "alert":
         _read_alert(page, alert, raw, notebook)
+    elif item.kind == "stack_trace":
+        # It stood in an alert: the alert's own words, in order.
+        _say(page, item.content.splitlines(), Level.ERROR, notebook)
     elif not documents.read(page, notebook):
         kubectl.read(page, notebook)
 
 
 def _read_alert(page: Page, alert: Alert, raw: object, notebook: Notebook) -> None:
     """The title says what hurts; the message, and what describes it in the raw form, may say why."""
-    said = [alert.title, *alert.message.splitlines(), *_descriptions(raw)]
+    _say(page, [alert.title, *alert.message.splitlines(), *_descriptions(raw)], Level.WARNING, notebook)
+
+
+def _say(page: Page, said: Iterable[str], least: Level, notebook: Notebook) -> None:
     for text in dict.fromkeys(part.strip() for part in said):
         quote = page.quotable(text)
         if text and quote:
-            level = max(level_of(text), Level.WARNING)
+            level = max(level_of(text), least)
             notebook.lines.append(
                 Line(text=text, quote=quote, evidence=page.evidence_id, kind=Kind.ALERT, level=level, relevant=True)
             )
