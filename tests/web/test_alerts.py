@@ -45,7 +45,7 @@ def test_an_unknown_alert_is_not_found(client: Client, name: str) -> None:
 def test_why_tells_the_path_of_an_event(client: Client, house: House) -> None:
     why = client.get(f"/v1/alerts/{house.fires()}/why").json
     assert why["outcome"] == "in_flight"
-    assert [step["what"] for step in why["path"]][:2] == ["sent", "received"]
+    assert [step["what"] for step in why["path"]][:3] == ["received", "recognised", "correlated"]
 
 
 def test_a_list_goes_on_from_its_cursor(client: Client, house: House) -> None:

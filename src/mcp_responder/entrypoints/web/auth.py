@@ -103,12 +103,10 @@ class Authenticator:
         token = token_of(headers)
         ring = self._ring
         known = ring.by_token.get(token) or _recognised(ring, token)
-        if known.expires_at is not None and self._clock() >= known.expires_at:
-            raise _expired(known)
+        if known.expires_at is not None or known.bucket is not None:
+            _check_limits(known, self._clock())
         if scope not in known.caller.scopes:
             raise _missing_scope(known.caller, scope)
-        if known.bucket is not None:
-            _take(known.caller, known.bucket, self._clock())
         return known.caller
 
     def _bucket(self, key: ApiKey) -> Bucket:
@@ -164,11 +162,18 @@ def _recognised(ring: _Ring, token: bytes) -> _Pass:
     return known
 
 
-def _take(caller: Caller, bucket: Bucket, now: datetime) -> None:
-    wait = bucket.take(now.timestamp())
+def _check_limits(known: _Pass, now: datetime) -> None:
+    if known.expires_at is not None and now >= known.expires_at:
+        raise _expired(known)
+    wait = known.bucket.take(now.timestamp()) if known.bucket is not None else 0
     if wait:
-        detail = f"The key '{caller.name}' may send {bucket.per_minute} requests a minute. A batch counts as one."
-        raise InvalidRequest("rate_limited", detail, status=429, retry_after=wait)
+        raise _rate_limited(known, wait)
+
+
+def _rate_limited(known: _Pass, wait: float) -> InvalidRequest:
+    per_minute = known.bucket.per_minute if known.bucket else 0
+    detail = f"The key '{known.caller.name}' may send {per_minute} requests a minute. A batch counts as one."
+    return InvalidRequest("rate_limited", detail, status=429, retry_after=wait)
 
 
 def _expired(known: _Pass) -> InvalidRequest:
