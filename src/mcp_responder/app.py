@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -35,11 +36,17 @@ from mcp_responder.plumbing.http import HttpClient
 from mcp_responder.ports import Channel, IncidentStore, Reading, Request, Source, Subject
 from mcp_responder.settings import Loaded, Settings, explain
 from mcp_responder.sources import load_sources
+from mcp_responder.sources._reading import READERS
 from mcp_responder.storage.sqlite.store import SqliteStore
 
 CONSOLE: dict[str, dict[str, object]] = {"console": {}}
 """Who is told when nobody is configured."""
 
+IDENTIFYING = (
+    *("signature", "service", "environment", "title", "source", "source_id", "resource", "account", "region"),
+    *("owner", "severity", "key", "alert_id"),
+)
+"""Fields of an alert that may make an incident."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -64,6 +71,8 @@ def check_bind(settings: Settings) -> None:
         name = getattr(settings, key)
         if name and not Path(name).is_file():
             raise Misconfigured(key, "configuration", f"there is no file '{name}'.")
+    if tls:
+        _check_certificate(settings)
     if settings.host not in LOOPBACK and not tls and not settings.behind_proxy:
         raise Misconfigured(
             "host",
@@ -71,6 +80,16 @@ def check_bind(settings: Settings) -> None:
             f"'{settings.host}' can be reached from other machines in plain text; "
             "set tls_certificate and tls_key, or behind_proxy (--behind-proxy) if a proxy in front ends TLS.",
         )
+
+
+def _check_certificate(settings: Settings) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_certificate, settings.tls_key, password=""
+        )
+    except (ssl.SSLError, OSError) as error:
+        words = f"can't be used ({error.strerror or error}); both files hold PEM, and the key fits the certificate."
+        raise Misconfigured("tls_certificate", "configuration", words) from error
 
 
 def build_sources() -> dict[str, Source]:
@@ -84,6 +103,13 @@ def build_readings(settings: Settings, sources: Mapping[str, Source]) -> dict[st
             raise Misconfigured(
                 f"sources.{name}", "configuration", f"there is no such source; known: {', '.join(sources)}."
             )
+        for field in settings.sources[name].fields:
+            if field not in (*READERS, "labels") and not field.startswith("labels."):
+                raise Misconfigured(
+                    f"sources.{name}.fields.{field}",
+                    "configuration",
+                    f"can't be mapped; use labels, labels.NAME or one of: {', '.join(READERS)}.",
+                )
     for number, rule in enumerate(settings.severities):
         try:
             pattern_of(rule)
@@ -102,9 +128,10 @@ def build_readings(settings: Settings, sources: Mapping[str, Source]) -> dict[st
 
 def build_receive(settings: Settings, sources: Mapping[str, Source]) -> Receive:
     fields = settings.correlation.identity
-    unknown = [field for field in fields if field not in Alert.__struct_fields__]
+    unknown = [field for field in fields if field not in IDENTIFYING]
     if unknown or not fields:
-        raise Misconfigured("correlation.identity", "configuration", f"an alert has no field {unknown}.")
+        words = f"can't be made of {unknown}; use some of: {', '.join(IDENTIFYING)}."
+        raise Misconfigured("correlation.identity", "configuration", words)
     limits = Limits(items=settings.http.max_items, depth=settings.http.max_depth)
     return Receive(sources, fields, build_readings(settings, sources), limits)
 

@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -85,9 +85,9 @@ class SourceSettings(Section, frozen=True, kw_only=True):
 class Log(Section, frozen=True, kw_only=True):
     """The service's own log, on standard error."""
 
-    level: str = "info"
+    level: Literal["debug", "info", "warning", "error"] = "info"
     """debug, info, warning or error."""
-    format: str = "auto"
+    format: Literal["auto", "json", "text"] = "auto"
     """json, text, or auto: text on a terminal, else JSON."""
 
 
@@ -210,14 +210,23 @@ def explain(
 ) -> Misconfigured:
     """A conversion's error as key, place and fix."""
     words, _, where = str(error).partition(" - at `$")
-    key = prefix + where.rstrip("`").lstrip(".")
+    key = (prefix + where.rstrip("`").lstrip(".")).rstrip(".")
     unknown = re.search(r"unknown field `(.+?)`", words)
     if unknown:
         parent = key
         key = f"{key}.{unknown[1]}".lstrip(".")
-        words = f"there is no such key{_suggestion(unknown[1], into, parent.removeprefix(prefix))}"
+        words = f"there is no such key{_suggestion(unknown[1], into, f'{parent}.'.removeprefix(prefix))}"
+    if "enum value" in words:
+        words = f"{words}; use one of: {', '.join(_choices(into, f'{key}.'.removeprefix(prefix)))}"
     place = next((origins[k] for k in origins if k == key or k.startswith((f"{key}.", f"{key}["))), str(path or "file"))
-    return Misconfigured(key, place, f"{words[:1].lower()}{words[1:]}.")
+    return Misconfigured(key, place, f"{words[:1].lower()}{words[1:]}{'' if words.endswith('?') else '.'}")
+
+
+def _choices(into: Any, path: str) -> tuple[str, ...]:
+    for part in re.findall("[a-z_]+", path):
+        into = {field.name: field.type for field in msgspec.structs.fields(into)}[part]
+        into = get_args(into)[0] if get_origin(into) is tuple else into
+    return get_args(into) or tuple(into)
 
 
 def _suggestion(name: str, into: type, parent: str) -> str:

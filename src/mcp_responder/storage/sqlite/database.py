@@ -74,8 +74,12 @@ class Ownership:
     """The exclusive right to write in a data folder, held until ``release`` or the process's end."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file: IO[bytes] = (folder / "lock").open("ab")
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file: IO[bytes] = (folder / "lock").open("ab")
+        except OSError as error:
+            fix = f"'{folder}' can't be written to ({error.strerror}); name a folder that can be."
+            raise Misconfigured("data_dir", "configuration", fix) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
