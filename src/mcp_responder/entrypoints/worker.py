@@ -15,13 +15,13 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from mcp_responder import app
-from mcp_responder.model.errors import LeaseLost, Misconfigured
+from mcp_responder.model.errors import LeaseLost, Misconfigured, Transient
 from mcp_responder.model.incident import Incident
 from mcp_responder.model.task import Leased, Notify
 from mcp_responder.plumbing import logging
 from mcp_responder.plumbing.process import die_with_parent
 from mcp_responder.settings import load
-from mcp_responder.storage.sqlite.remote import OwnerGoneError, RemoteStore
+from mcp_responder.storage.sqlite.remote import Answer, Call, OwnerGoneError, RemoteStore
 
 ANALYSIS_LANE = "analysis"
 ANALYSIS_THREADS = 2
@@ -29,6 +29,7 @@ CHANNEL_THREADS = 4
 WAIT_SECONDS = 20.0
 REPORT_SECONDS = 2.0
 DRAIN_SECONDS = 15.0
+PAUSE_SECONDS = 1.0
 NICENESS = 5
 """Accepting goes first: a busy worker must not make the door wait for a core."""
 PUBLIC_URL = "MCP_RESPONDER_PUBLIC_URL"
@@ -75,13 +76,30 @@ class Metrics:
             self.told_seconds.labels(channel).observe(seconds)
 
 
+class PatientStore(RemoteStore):
+    """Waits while the store can't be written (a full disk): what was done once must not be done again for that."""
+
+    def __init__(self, folder: Path, stopping: threading.Event) -> None:
+        super().__init__(folder)
+        self._stopping = stopping
+
+    def _call(self, call: Call) -> Answer:
+        while True:
+            try:
+                return super()._call(call)
+            except Transient as error:
+                if self._stopping.wait(PAUSE_SECONDS):
+                    raise
+                log.warning("store_waits", reason=str(error))
+
+
 class Worker:
     """Lanes of threads over one store, until ``stop``."""
 
-    def __init__(self, store: RemoteStore, metrics: Metrics) -> None:
+    def __init__(self, store: RemoteStore, metrics: Metrics, stopping: threading.Event) -> None:
         self._store = store
         self._metrics = metrics
-        self._stopping = threading.Event()
+        self._stopping = stopping
         self._threads: list[threading.Thread] = []
 
     def serve(self, lane: str, work: Work, threads: int) -> None:
@@ -118,7 +136,7 @@ class Worker:
                         self._store.release(leased)
                     else:
                         self._work(lane, work, leased)
-        except OwnerGoneError:
+        except (OwnerGoneError, Transient):
             self._stopping.set()
 
     def _work(self, lane: str, work: Work, leased: Leased) -> None:
@@ -133,7 +151,7 @@ class Worker:
             self._metrics.errors.labels(lane, type(error).__name__).inc()
             log.exception("task_failed", lane=lane, incident_id=leased.task.work.incident_id)
             # A pause, so that a task which always fails doesn't spin; after three receives it is buried.
-            self._stopping.wait(1.0)
+            self._stopping.wait(PAUSE_SECONDS)
             self._store.release(leased, counts=True)
         else:
             seconds = time.perf_counter() - start
@@ -154,15 +172,16 @@ def main() -> int:
     settings = loaded.settings
     logging.configure("worker", settings.log.level, settings.log.format)
     os.nice(NICENESS)
-    store = RemoteStore(Path(settings.data_dir))
+    stopping = threading.Event()
+    store = PatientStore(Path(settings.data_dir), stopping)
     metrics = Metrics()
-    worker = Worker(store, metrics)
+    worker = Worker(store, metrics, stopping)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     channels = app.build_channels(loaded)
     route = app.build_route(channels)
-    public_url = settings.public_url or os.environ.get(PUBLIC_URL, "")
+    public_url = (settings.public_url or os.environ.get(PUBLIC_URL, "")).rstrip("/")
     notifier = app.build_notifier(settings, store, route, public_url, metrics.delivery)
     analyzer = app.build_analyzer(settings, store, route)
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from mcp_responder.model.errors import Permanent, Transient
 from mcp_responder.model.incident import Event, Incident, TimelineEntry
 from mcp_responder.model.message import Message, Receipt, ReceiptState
-from mcp_responder.model.task import Leased, Notify
-from mcp_responder.pipeline.correlate import Route
+from mcp_responder.model.task import Leased, Notify, Task
+from mcp_responder.pipeline.correlate import Route, notify
 from mcp_responder.pipeline.retry import Schedule, again
 from mcp_responder.ports import MAX_RECEIVES, Channel, Clock, Commit, Delivered, IncidentStore
 
@@ -49,12 +49,12 @@ class Notifier:
         assert isinstance(work, Notify)  # noqa: S101 - the lane carries nothing else
         incident = self._store.incident(work.incident_id).incident
         previous = self._previous(work)
-        if channel is None:
-            self._bury(leased, incident, f"the channel '{work.channel}' is no longer configured")
+        if previous and previous.state is ReceiptState.DELIVERED and previous.news >= incident.news:
+            self._store.commit(Commit(finished=leased))
+        elif channel is None:
+            self._hand_on(leased, incident, f"the channel '{work.channel}' is no longer configured")
         elif leased.receives > MAX_RECEIVES:
             self._bury(leased, incident, f"its worker was lost {MAX_RECEIVES} times while delivering")
-        elif previous and previous.state is ReceiptState.DELIVERED and previous.news >= incident.news:
-            self._store.commit(Commit(finished=leased))
         else:
             self._deliver(leased, channel, previous, self._message(leased, work))
         return incident
@@ -142,7 +142,13 @@ class Notifier:
         entry = TimelineEntry(at=now, event=Event.DELIVERY_RETRIED, channel=_channel(leased), text=text)
         self._store.commit(Commit(incident_id=incident.incident_id, entries=(entry,), tasks=(task,), finished=leased))
 
-    def _bury(self, leased: Leased, incident: Incident, reason: str) -> None:
+    def _hand_on(self, leased: Leased, incident: Incident, reason: str) -> None:
+        """Bury the task, and have those told who are configured now and haven't heard the news."""
+        heard = {r.channel for r in self._store.receipts(incident.incident_id) if r.news >= incident.news}
+        others = tuple(channel for channel in self._route(incident) if channel not in heard)
+        self._bury(leased, incident, reason, notify(incident, others))
+
+    def _bury(self, leased: Leased, incident: Incident, reason: str, tasks: tuple[Task, ...] = ()) -> None:
         """Keep the task as a dead letter; if no channel is left that could tell, the alerts are dead with it."""
         now = self._clock()
         previous = next((r for r in self._store.receipts(incident.incident_id) if r.channel == _channel(leased)), None)
@@ -162,6 +168,7 @@ class Notifier:
                 incident_id=incident.incident_id,
                 settle=settle,
                 settle_news=incident.news,
+                tasks=tasks,
                 letter=reason,
                 finished=leased,
             )

@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
@@ -119,7 +120,7 @@ class RemoteStore(SqliteReader):
         except OSError as error:
             raise OwnerGoneError("the service's door is gone") from error
         if answer.error:
-            raise ERRORS.get(answer.error, Transient)(answer.detail)
+            raise ERRORS.get(answer.error, ResponderError)(answer.detail)
         return answer
 
     def _connection(self) -> socket.socket:
@@ -220,12 +221,10 @@ class Session(asyncio.Protocol):
                     self._retire(worker)
                     self._answer(None, None)
                 case Write(commit):
-                    self._store.submit_commit(commit, self._answer)
-                    if commit.finished:
-                        self._held.discard(commit.finished.handle)
+                    handle = commit.finished.handle if commit.finished else ""
+                    self._store.submit_commit(commit, partial(self._ended, handle))
                 case Release(handle, counts):
-                    self._held.discard(handle)
-                    self._store.submit_release(handle, self._answer, counts=counts)
+                    self._store.submit_release(handle, partial(self._ended, handle), counts=counts)
                 case Report(metrics):
                     self._on_metrics(metrics)
                     self._answer(None, None)
@@ -245,6 +244,12 @@ class Session(asyncio.Protocol):
             return
         self._held.update(task.handle for task in leased or ())
         self._send(Answer(leased=tuple(leased or ())) if error is None else _failure(error))
+
+    def _ended(self, handle: str, result: object, error: BaseException | None) -> None:
+        # After a failure the task is still in the caller's hands.
+        if error is None or isinstance(error, LeaseLost):
+            self._held.discard(handle)
+        self._answer(result, error)
 
     def _answer(self, _: object, error: BaseException | None) -> None:
         self._send(Answer() if error is None else _failure(error))
