@@ -40,7 +40,9 @@ def configure(function: str, level: str = "info", style: str = "auto", stream: T
 
 
 def _text() -> list[structlog.typing.Processor]:
-    return [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+    # Plain: the default would show local variables, and with them what the service was told in confidence.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=plain)]
 
 
 def _json() -> list[structlog.typing.Processor]:

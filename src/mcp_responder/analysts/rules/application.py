@@ -224,7 +224,7 @@ RULES = (
             r"|UnboundLocalError|StackOverflowError|RecursionError)\b[: ]*(?P<why>[^\n]{0,120})"
             r"|panic: (?P<panic>[^\n]{0,120})"
             r"|segmentation fault|nil pointer dereference|SIGSEGV",
-            "The code fails with an unhandled {type}{panic} {why}",
+            "The code fails with an unhandled {type}{panic}: {why}",
         ),
         steps=(READ_LOGS, GO_BACK),
         watch="Alert on new error types per release.",

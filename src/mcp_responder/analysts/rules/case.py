@@ -14,6 +14,8 @@ from mcp_responder.model.analysis import Claim
 from mcp_responder.plumbing.text import cut
 from mcp_responder.ports import Subject
 
+HALF_WORD = re.compile(r"\S*…$")
+QUOTES = "\"'`"
 LONGEST_STATEMENT = 400
 LONGEST_SEEN = 230
 RUNNING_WORDS = ("Running", "Succeeded", "Completed")
@@ -66,7 +68,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     def claim(self, statement: str = "") -> Claim:
         """That this was said, or ``statement``, resting on it."""
         said = f"{self.origin or self.kind} {VERBS[self.kind]}: {self.text}"
-        return Claim(statement=cut(statement or said, LONGEST_STATEMENT), evidence=self.evidence, quote=self.quote)
+        # Whole words only: half a number would be another number.
+        whole = HALF_WORD.sub("…", cut(statement or said, LONGEST_STATEMENT))
+        return Claim(statement=whole, evidence=self.evidence, quote=self.quote)
 
 
 VERBS = {
@@ -189,7 +193,14 @@ class Sight(msgspec.Struct, frozen=True):
     match: re.Match[str]
 
     def __getitem__(self, group: str) -> str:
-        return (self.match.groupdict().get(group) or "").strip("\"'`.,; ")
+        """What a named group has found, without stops, and without quotes that belong to nothing inside of it."""
+        found = (self.match.groupdict().get(group) or "").strip("., ;")
+        for quote in QUOTES:
+            dangles = found.count(quote) == 1 and quote in (found[0], found[-1])
+            wraps = found.count(quote) == 2 and found[0] == found[-1] == quote
+            if dangles or wraps:
+                found = found.strip(quote).strip("., ;")
+        return found
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

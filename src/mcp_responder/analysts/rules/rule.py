@@ -72,7 +72,7 @@ def spot(pattern: str, cause: str, kinds: frozenset[Kind] = SPOKEN) -> Finder:
 def sighted(sight: Sight, cause: str) -> Finding:
     """A finding that rests on one line."""
     groups = {name: sight[name] for name in sight.match.groupdict()}
-    return told(sight.line, " ".join(cause.format(**groups).split()))
+    return told(sight.line, " ".join(cause.format(**groups).split()).rstrip(" :"))
 
 
 def told(line: Line, cause: str) -> Finding:
