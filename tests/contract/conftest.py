@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
 from mcp_responder.storage.memory import MemoryStore
 from mcp_responder.storage.sqlite.store import SqliteStore
 from tests.contract.alarms import Sender, Store
 from tests.contract.clock import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What the stores write into the log: tracebacks are slow to draw, and nobody reads them here."""
+    with structlog.testing.capture_logs() as entries:
+        yield entries
 
 
 @pytest.fixture

@@ -112,8 +112,9 @@ class _State(msgspec.Struct, kw_only=True):
     def accept(self, incoming: Incoming, decide: Decide, now: datetime) -> Accepted:
         named = self._named(incoming)
         if named is None:
-            alert_id = self.recurrences.get(incoming.alert.alert_id, incoming.alert.alert_id)
-            return Accepted(alert_id=alert_id, repeat=True, verdict=None)
+            alert_id = incoming.alert.alert_id
+            stored = self.recurrences.get(alert_id, alert_id) if incoming.unstable else alert_id
+            return Accepted(alert_id=stored, repeat=True, verdict=None)
         verdict = decide(named.alert, self._situation(named))
         self._apply(named, verdict, now)
         return Accepted(alert_id=named.alert.alert_id, repeat=False, verdict=verdict)
