@@ -116,13 +116,17 @@ class Watch:
         metrics.seconds.observe(seconds)
         for item in rejected:
             metrics.rejected.labels(item.error.code).inc()
+        received: dict[str, int] = {}
         for answer, arrived in zip(accepted, incoming, strict=True):
             if answer.verdict is None:
                 metrics.repeats.inc()
                 continue
-            metrics.received.labels(arrived.alert.source).inc()
+            source = arrived.alert.source
+            received[source] = received.get(source, 0) + 1
             if answer.verdict.changed:
                 self._changed(answer, arrived, seconds)
+        for source, count in received.items():
+            metrics.received.labels(source).inc(count)
 
     def _changed(self, answer: Accepted, arrived: Incoming, seconds: float) -> None:
         second = int(arrived.alert.received_at.timestamp())

@@ -113,6 +113,12 @@ class Receive:
             alerts += self._unwrap(item, request, envelopes) if isinstance(item, Inner) else [item]
         return alerts
 
+    def _detect(self, body: object) -> Source:
+        for source in self._detection:
+            if source.detects(body):
+                return source
+        return self._detection[-1]
+
     def _parse(self, source: Source, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner]:
         plain = self._detection[-1]
         reading = self._readings.get(source.INFO.name)

@@ -46,7 +46,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from operator import itemgetter
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -97,6 +97,8 @@ _TELLING_STATES = frozenset(("critical", "crit", "fatal", "error", "warning", "w
 _CLEARED = frozenset(("ok", "clear", "cleared", "resolved", "recovered"))
 _OBJECTS = frozenset(("severity", "status", "service", "resource", "environment", "region", "account", "owner"))
 """Fields that may be objects with a name."""
+_NAMES = frozenset(("service", "resource", "environment", "account", "region", "owner"))
+"""Fields that are taken as they are called."""
 _PLACE = itemgetter(0)
 _CONTAINERS = frozenset((dict, list))
 
@@ -242,26 +244,21 @@ def _alert(body: dict[str, object], found: Found, raw: bytes, request: Request) 
     message = _message(found, said)
     title = said or _headline(message) or _rendering(body)
     status = _status(found) or marked or Status.FIRING
-    environment = _name(found, "environment")
-    timestamp = _timestamp(found, status)
+    timestamp = _timestamp(found, status) if "timestamp" in found or "ended" in found else None
+    names: dict[str, Any] = {field: _name(found, field) for field in found if field in _NAMES}
     return Alert(
         source=INFO.name,
         source_id=_identity(found, "source_id") or _identity(found, "alarm_id"),
         event_id=_event_id(found, status, timestamp),
         title=title,
         message=message,
-        severity=_severity(found) or _judged(title, message, environment, request),
+        severity=_severity(found) or _judged(title, message, names.get("environment", ""), request),
         timestamp=timestamp,
         raw_data=msgspec.Raw(raw),
         status=status,
-        service=_name(found, "service"),
-        resource=_name(found, "resource"),
-        environment=environment,
-        account=_name(found, "account"),
-        region=_name(found, "region"),
-        owner=_name(found, "owner"),
         labels=_labels(found) if "labels" in found else {},
         links=_links(found) if "links" in found else (),
+        **names,
     )
 
 
@@ -327,7 +324,7 @@ def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def _status(found: Found) -> Status | None:
-    status = _best(found, "status", lambda value: read_status(named(value)))
+    status = _best(found, "status", lambda value: read_status(named(value))) if "status" in found else None
     if status is None and "resolved" in found:
         return Status.RESOLVED if found["resolved"][0][1] is True else Status.FIRING
     return status or _best(found, "event", read_status) or _best(found, "severity", _cleared)
@@ -381,7 +378,10 @@ def _event_id(found: Found, status: Status, timestamp: datetime | None) -> str:
 def _labels(found: Found) -> dict[str, str]:
     """All labels; the better named win."""
     labels: dict[str, str] = {}
-    for _, several in sorted(found["labels"], key=_PLACE, reverse=True):
+    several_times = found["labels"]
+    if len(several_times) == 1:
+        return cast("dict[str, str]", several_times[0][1])
+    for _, several in sorted(several_times, key=_PLACE, reverse=True):
         labels.update(cast("dict[str, str]", several))
     return labels
 
