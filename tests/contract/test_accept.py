@@ -417,6 +417,20 @@ def test_a_resolved_incident_has_no_firings_whoever_resolved_it(sender: Sender, 
     assert sender.outcome_of(sender.resolves(source_id="alarm-1")) == "suppressed:nothing-open"
 
 
+def test_an_alarm_without_a_name_that_fires_again_is_among_the_firing(
+    sender: Sender, store: Store, clock: FakeClock
+) -> None:
+    incident = sender.opens()
+    sender.fires(source_id="alarm-1")
+    sender.resolves()
+    assert store.incident(incident.incident_id).activity.firing == 1
+    sender.fires()
+    assert store.incident(incident.incident_id).activity.firing == 2
+    store.commit(Commit(incident=changes.resolve(incident, "kim", clock()).incident))
+    sender.fires()
+    assert store.incident(incident.incident_id).activity.firing == 1
+
+
 def test_a_firing_soon_after_the_end_reopens_the_incident(sender: Sender, store: Store, clock: FakeClock) -> None:
     incident = sender.opens(severity=Severity.MEDIUM)
     sender.resolves()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mcp_responder.model.alert import Alert, Status
+from mcp_responder.model.alert import Alert, Severity, Status
 from mcp_responder.model.errors import Conflict, Refused, Transient
 from mcp_responder.model.incident import IncidentStatus
 from mcp_responder.model.task import Analyze, Task
@@ -95,6 +95,17 @@ def test_members_of_a_group_see_what_earlier_ones_did(store: SqliteStore, sender
     assert [accepted.repeat for (accepted,) in answers.results] == [False, True, False, False, False]
     outcomes = [record.outcome for record in store.alerts(Query()).items]
     assert outcomes == ["suppressed:nothing-open", "in_flight", "merged", "in_flight"]
+
+
+def test_a_delivery_settles_what_its_own_group_has_accepted(store: SqliteStore, sender: Sender) -> None:
+    incident = sender.opens(severity=Severity.HIGH)
+    gate, answers = Gate(store), Answers()
+    store.submit_accept([sender.firing(severity=Severity.CRITICAL)], DECIDE, answers, 0)
+    store.submit_commit(Commit(incident_id=incident.incident_id, settle="delivered", settle_news=2), answers)
+    gate.open()
+    answers.wait(2)
+    assert {record.outcome for record in store.alerts(Query()).items} == {"delivered"}
+    assert law_holds(store)
 
 
 def test_accepting_from_many_threads_loses_and_doubles_nothing(store: SqliteStore, clock: FakeClock) -> None:
@@ -224,6 +235,9 @@ def test_a_waiter_in_a_group_with_a_bad_job_still_gets_its_task(store: SqliteSto
     answers.wait(2)
     leased.wait(1)
     assert [len(tasks) for tasks in leased.results] == [1]
+    # It waits once, though its group was tried twice.
+    store.commit(Commit(tasks=(Task(work=Analyze("inc_next")),)))
+    assert len(store.receive("analysis", 1, 0)) == 1
 
 
 def test_after_a_rollback_nothing_of_it_is_remembered(store: SqliteStore, sender: Sender, clock: FakeClock) -> None:
