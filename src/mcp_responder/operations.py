@@ -368,7 +368,9 @@ def _told(record: AlertRecord, timeline: Sequence[TimelineEntry]) -> list[PathSt
 def _end(record: AlertRecord) -> list[PathStep]:
     if record.settled_at is None:
         return []
-    return [PathStep(at=record.settled_at, what=record.outcome, detail=explain(record))]
+    # Stores keep when it was settled to the millisecond; it never ends before it came.
+    end = max(record.settled_at, record.alert.received_at)
+    return [PathStep(at=end, what=record.outcome, detail=explain(record))]
 
 
 def ledger_view(hours: Sequence[LedgerHour]) -> LedgerView:
