@@ -1,0 +1,78 @@
+"""The source and the channel of CONTRIBUTING.md, put into a copy of the project, pass the suites that all have to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT, Example, examples
+
+PAGE = ROOT / "CONTRIBUTING.md"
+FILE = "file: "
+
+
+def test_the_examples_are_short() -> None:
+    for example in examples(PAGE):
+        if example.mark.startswith(FILE) and example.language == "python":
+            _, _, code = example.text.partition("from __future__")
+            assert len([line for line in code.splitlines() if line.strip()]) < 60
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of program and tests, with the files of the page in it."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for example in examples(PAGE):
+        if example.mark.startswith(FILE):
+            path = tmp_path / example.mark.removeprefix(FILE)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(example.text, encoding="utf-8")
+        elif example.mark == "row":
+            add_row(tmp_path / "tests/channels/test_conformance.py", example)
+    return tmp_path
+
+
+def add_row(suite: Path, row: Example) -> None:
+    before = suite.read_text(encoding="utf-8")
+    assert "ROWS = (\n" in before
+    suite.write_text(before.replace("ROWS = (\n", f"ROWS = (\n{row.text}", 1), encoding="utf-8")
+
+
+def python(project: Path, *arguments: str) -> None:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=project,
+        env={**own, "PYTHONPATH": str(project / "src")},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+
+
+def test_the_source_passes_the_contract_of_sources(project: Path) -> None:
+    python(project, "-m", "tests.docs.expected", "uptime_kuma")
+    down = (project / "tests/sources/fixtures/uptime_kuma/down.expected.json").read_text(encoding="utf-8")
+    assert '"status": "firing"' in down
+    assert '"source_id": "7"' in down
+    python(project, "-m", "pytest", "tests/sources/test_sources_contract.py", "-n", "0", "-p", "no:cacheprovider")
+
+
+def test_the_channel_passes_the_conformance_suite(project: Path) -> None:
+    suite = "tests/channels/test_conformance.py"
+    python(project, "-m", "pytest", suite, "-k", "discord", "-n", "0", "-p", "no:cacheprovider")
+
+
+@pytest.mark.parametrize("path", ["src/mcp_responder/sources/uptime_kuma.py", "src/mcp_responder/channels/discord.py"])
+def test_the_examples_are_clean(project: Path, path: str) -> None:
+    for check in (["ruff", "check", path], ["ruff", "format", "--check", path], ["mypy", path]):
+        python(project, "-m", *check)
