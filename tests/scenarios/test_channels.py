@@ -17,8 +17,6 @@ from tests.promises import promise
 from tests.scenarios.stories import a_service, alarm, incident_of, opened, outcome, told
 from tests.service import Service, eventually, running
 
-pytestmark = pytest.mark.xdist_group("channels")
-
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSBzdG9yaWVz"
 SOON = 5.0
 """Seconds that are much, much less than the ten for which the other webhook hangs."""

@@ -12,8 +12,6 @@ from tests.promises import promise
 from tests.scenarios.stories import a_service, alarm
 from tests.service import KEY, Service, eventually, running
 
-pytestmark = pytest.mark.xdist_group("keys")
-
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:

@@ -13,8 +13,6 @@ from tests.promises import promise
 from tests.scenarios.stories import a_service, alarm, events, incident_of, opened, outcome, told
 from tests.service import Service, running
 
-pytestmark = pytest.mark.xdist_group("life")
-
 ARN = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:checkout-5xx"
 
 

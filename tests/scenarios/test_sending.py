@@ -14,8 +14,6 @@ from tests.promises import promise
 from tests.scenarios.stories import a_service, alarm, outcome
 from tests.service import Service, running
 
-pytestmark = pytest.mark.xdist_group("sending")
-
 FIELDS = {
     *("alert_id", "source", "source_id", "title", "message", "severity", "timestamp", "raw_data", "signature"),
     *("status", "service", "resource", "environment", "account", "region", "owner", "labels", "links"),

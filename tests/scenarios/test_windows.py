@@ -10,8 +10,6 @@ from tests.channels.server import ScriptedServer, scripted_server
 from tests.scenarios.stories import a_service, alarm, events, incident_of, opened, outcome
 from tests.service import Service, running
 
-pytestmark = pytest.mark.xdist_group("windows")
-
 MOMENT = "0.001"
 
 
