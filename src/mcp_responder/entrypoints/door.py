@@ -33,7 +33,7 @@ from mcp_responder.operations import SCOPES, Operations
 from mcp_responder.pipeline.receive import Rejected
 from mcp_responder.plumbing import logging
 from mcp_responder.plumbing.process import die_with_parent
-from mcp_responder.ports import Accepted, Incoming
+from mcp_responder.ports import Accepted, Incoming, LaneDepth
 from mcp_responder.settings import Loaded, Settings, load
 from mcp_responder.storage.sqlite.remote import StoreServer
 from mcp_responder.storage.sqlite.store import SqliteStore
@@ -52,8 +52,9 @@ log = structlog.get_logger()
 class DoorMetrics:
     """What the door counts, and the state of ledger and queue read at each scrape."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, lanes: Sequence[str]) -> None:
         self._operations = operations
+        self._idle = dict.fromkeys(lanes, LaneDepth(ready=0, delayed=0, leased=0, oldest=0.0))
         self.registry = CollectorRegistry()
         self.received = Counter(
             "responder_alerts_received", "Alerts accepted, repeats left out.", ["source"], registry=self.registry
@@ -93,7 +94,7 @@ class DoorMetrics:
         )
         depth = GaugeMetricFamily("responder_queue_depth", "Tasks by lane and state.", labels=["lane", "state"])
         age = GaugeMetricFamily("responder_queue_age_seconds", "Age of the oldest due task.", labels=["lane"])
-        for lane, tasks in self._operations.depth().items():
+        for lane, tasks in {**self._idle, **self._operations.depth()}.items():
             for state in ("ready", "delayed", "leased"):
                 depth.add_metric([lane, state], getattr(tasks, state))
             age.add_metric([lane], tasks.oldest)
@@ -192,7 +193,7 @@ async def run(loaded: Loaded) -> None:
     first_token = first_key(operations, settings)
     token = secrets.token_urlsafe(32)
     authenticator = Authenticator(store.keys, app.clock, settings.api_key, token)
-    metrics = DoorMetrics(operations)
+    metrics = DoorMetrics(operations, ("analysis", *(f"channel:{name}" for name in channels)))
     loop = asyncio.get_running_loop()
 
     def hand_over(completions: Sequence[Completion]) -> None:
