@@ -64,7 +64,7 @@ class Counted(NamedTuple):
 
 def metrics() -> list[Counted]:
     """All metrics, under the names that Prometheus sees."""
-    door = DoorMetrics(Operations(MemoryStore(app.clock), app.clock, app.build_route({})))
+    door = DoorMetrics(Operations(MemoryStore(app.clock), app.clock, app.build_route({})), ())
     worker = Metrics()
     counters = [value for owner in (door, worker) for value in vars(owner).values() if hasattr(value, "_labelnames")]
     described = [(one.describe()[0], one._labelnames) for one in counters]
