@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -14,7 +14,15 @@ from mcp_responder.model import incident as changes
 from mcp_responder.model.alert import Link, Severity, Status
 from mcp_responder.model.analysis import Analysis
 from mcp_responder.model.errors import Conflict, InvalidRequest, NotFound
-from mcp_responder.model.incident import Change, Event, Incident, IncidentStatus, TimelineEntry
+from mcp_responder.model.incident import (
+    Change,
+    Event,
+    Incident,
+    IncidentStatus,
+    IncidentSummary,
+    TimelineEntry,
+    summary,
+)
 from mcp_responder.model.message import Receipt
 from mcp_responder.pipeline.correlate import Route, notify
 from mcp_responder.ports import (
@@ -22,7 +30,6 @@ from mcp_responder.ports import (
     ApiKey,
     Clock,
     Commit,
-    IncidentRecord,
     IncidentStore,
     KeyStore,
     LaneDepth,
@@ -69,31 +76,6 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     outcome: str
     incident: IncidentRef | None
-
-
-class IncidentSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """An incident in a list."""
-
-    id: str
-    title: str
-    severity: Severity
-    status: IncidentStatus
-    service: str
-    resource: str
-    environment: str
-    source: str
-    signature: str
-    owner: str
-    opened_at: datetime
-    last_seen: datetime
-    acknowledged_at: datetime | None
-    acknowledged_by: str
-    resolved_at: datetime | None
-    resolved_by: str
-    reopened: int
-    alert_count: int
-    firing_count: int
-    version: int
 
 
 class IncidentView(IncidentSummary, frozen=True, kw_only=True):
@@ -189,7 +171,7 @@ class Operations:
         record = self._store.incident(incident_id)
         alerts = self._store.alerts(Query(limit=ALERTS_SHOWN, incident_id=incident_id))
         return IncidentView(
-            **_summary_fields(record),
+            **msgspec.structs.asdict(summary(record.incident, record.activity)),
             alerts=tuple(alert_view(alert) for alert in alerts.items),
             analysis=self._store.analysis(incident_id),
             timeline=self._store.timeline(incident_id),
@@ -198,7 +180,7 @@ class Operations:
 
     def incidents(self, query: Query) -> Page[IncidentSummary]:
         page = self._store.incidents(query)
-        return Page(items=tuple(IncidentSummary(**_summary_fields(record)) for record in page.items), next=page.next)
+        return Page(items=tuple(summary(record.incident, record.activity) for record in page.items), next=page.next)
 
     def acknowledge(self, incident_id: str, who: str) -> IncidentView:
         """Raises Refused unless it is open."""
@@ -294,19 +276,6 @@ NOT_IN_ALERT = ("outcome", "incident")
 
 def _ref(record: AlertRecord) -> IncidentRef | None:
     return IncidentRef(id=record.incident_id, status=record.incident_status) if record.incident_status else None
-
-
-def _summary_fields(record: IncidentRecord) -> dict[str, Any]:
-    incident, activity = record.incident, record.activity
-    own = ("id", "last_seen", "alert_count", "firing_count")
-    fields = {name: getattr(incident, name) for name in IncidentSummary.__struct_fields__ if name not in own}
-    return {
-        **fields,
-        "id": incident.incident_id,
-        "last_seen": activity.last_seen,
-        "alert_count": activity.alerts,
-        "firing_count": activity.firing,
-    }
 
 
 def explain(record: AlertRecord) -> str:

@@ -19,7 +19,7 @@ from mcp_responder.model.analysis import (
     State,
     Step,
 )
-from mcp_responder.model.incident import Event, Incident, IncidentStatus, TimelineEntry
+from mcp_responder.model.incident import Activity, Event, Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.message import Message, Receipt, ReceiptState
 from mcp_responder.ports import Delivered
 
@@ -98,8 +98,7 @@ def a_message(event: Event = Event.OPENED, *, analysis: Analysis | None = None, 
         incident=an_incident(event),
         news=1 + NEWS.index(event),
         event=event,
-        alerts=14,
-        firing=3,
+        activity=Activity(alerts=14, firing=3),
         analysis=analysis,
         timeline=(
             TimelineEntry(at=NOW - timedelta(minutes=4), event=Event.OPENED, by="cloudwatch_alarm", alert_id="a-1"),

@@ -72,9 +72,11 @@ def test_the_body_is_as_documented(webhook: Webhook, server: ScriptedServer) -> 
             "acknowledged_by": "",
             "resolved_at": None,
             "resolved_by": "",
+            "last_seen": "1970-01-01T00:00:00Z",
+            "alert_count": 14,
+            "firing_count": 3,
+            "version": 1,
         },
-        "alerts": 14,
-        "firing": 3,
         "timeline": [
             {"at": "2026-11-22T03:08:09Z", "event": "opened", "by": "cloudwatch_alarm", "alert_id": "a-1"},
             {"at": "2026-11-22T03:12:09Z", "event": "acknowledged", "by": "ann", "text": "on it"},

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from mcp_responder.model.alert import Link, Severity, Status
-from mcp_responder.model.incident import Event, IncidentStatus, TimelineEntry
+from mcp_responder.model.incident import Event, IncidentStatus, IncidentSummary, TimelineEntry
 from mcp_responder.model.message import Receipt, ReceiptState
-from mcp_responder.operations import AlertView, IncidentRef, IncidentSummary, IncidentView, PathStep, Why
+from mcp_responder.operations import AlertView, IncidentRef, IncidentView, PathStep, Why
 from tests.channels.messages import an_analysis
 
 NOW = datetime(2026, 11, 22, 3, 12, 9, tzinfo=UTC)
@@ -69,6 +69,8 @@ def an_incident(title: str = "Connection pool exhausted", **changes: object) -> 
         resolved_at=None,
         resolved_by="",
         reopened=0,
+        alert_id="0f6cc3a1b2",
+        news=1,
         alert_count=41,
         firing_count=1,
         version=3,

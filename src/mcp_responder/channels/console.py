@@ -291,7 +291,8 @@ def _news(message: Message) -> str:
 
 
 def _counts(message: Message) -> str:
-    return f"{message.alerts} alert{'' if message.alerts == 1 else 's'}, {message.firing} firing"
+    alerts = message.activity.alerts
+    return f"{alerts} alert{'' if alerts == 1 else 's'}, {message.activity.firing} firing"
 
 
 def _time(at: datetime) -> str:

@@ -15,10 +15,9 @@ The body, always valid JSON in UTF-8:
     sent_at       when this try was made (RFC 3339, UTC)
     incident      id, title, severity (CRITICAL, HIGH, MEDIUM, LOW), status (open, acknowledged, resolved), service,
                   resource, environment, source, owner, signature, alert_id (of the alert that opened it), news (counts
-                  up; the higher one is the later truth), reopened (how often), opened_at, acknowledged_at,
-                  acknowledged_by, resolved_at, resolved_by
-    alerts        how many alerts it has
-    firing        how many of its alarms fire now
+                  up; the higher one is the later truth), reopened (how often), opened_at, last_seen, acknowledged_at,
+                  acknowledged_by, resolved_at, resolved_by, alert_count, firing_count (of its alarms, now), version:
+                  as GET /v1/incidents shows it
     analysis      null until it is made, then: summary, root_cause {statement, category, confidence, alternatives},
                   state, severity {level, reason}, impact, remediation [{step, command, risk}], monitoring [],
                   claims [{statement, evidence, quote, verified}], gaps [], evidence [{evidence_id, kind, title, query,
@@ -52,9 +51,9 @@ from msgspec import Meta
 
 from mcp_responder.channels._http import HttpSender
 from mcp_responder.channels._kind import ChannelKind, Services
-from mcp_responder.model.alert import Link, Severity
+from mcp_responder.model.alert import Link
 from mcp_responder.model.analysis import Analysis
-from mcp_responder.model.incident import Incident, IncidentStatus, TimelineEntry
+from mcp_responder.model.incident import IncidentSummary, TimelineEntry, summary
 from mcp_responder.model.message import Message, Receipt
 from mcp_responder.plumbing.http import HttpClient, HttpResponse, address_of
 from mcp_responder.plumbing.secret import Secret
@@ -134,34 +133,11 @@ KIND = ChannelKind(info=INFO, guide=__doc__ or "", settings=WebhookSettings, bui
 # ----------------------------------------------------------------------------------------------------------- the body
 
 
-class _IncidentBody(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    title: str
-    severity: Severity
-    status: IncidentStatus
-    service: str
-    resource: str
-    environment: str
-    source: str
-    owner: str
-    signature: str
-    alert_id: str
-    news: int
-    reopened: int
-    opened_at: datetime
-    acknowledged_at: datetime | None
-    acknowledged_by: str
-    resolved_at: datetime | None
-    resolved_by: str
-
-
 class _Body(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     id: str
     sent_at: datetime
-    incident: _IncidentBody
-    alerts: int
-    firing: int
+    incident: IncidentSummary
     analysis: Analysis | None
     timeline: tuple[TimelineEntry, ...]
     links: tuple[Link, ...]
@@ -177,9 +153,7 @@ def _body(message: Message, reference: str, now: datetime) -> _Body:
         type=f"incident.{message.event}",
         id=message.delivery_id,
         sent_at=now,
-        incident=_incident_body(message.incident),
-        alerts=message.alerts,
-        firing=message.firing,
+        incident=summary(message.incident, message.activity),
         analysis=message.analysis,
         timeline=message.timeline,
         links=message.links,
@@ -187,29 +161,6 @@ def _body(message: Message, reference: str, now: datetime) -> _Body:
         reference=reference,
         doubtful=message.doubtful,
         late_seconds=message.late_seconds,
-    )
-
-
-def _incident_body(incident: Incident) -> _IncidentBody:
-    return _IncidentBody(
-        id=incident.incident_id,
-        title=incident.title,
-        severity=incident.severity,
-        status=incident.status,
-        service=incident.service,
-        resource=incident.resource,
-        environment=incident.environment,
-        source=incident.source,
-        owner=incident.owner,
-        signature=incident.signature,
-        alert_id=incident.alert_id,
-        news=incident.news,
-        reopened=incident.reopened,
-        opened_at=incident.opened_at,
-        acknowledged_at=incident.acknowledged_at,
-        acknowledged_by=incident.acknowledged_by,
-        resolved_at=incident.resolved_at,
-        resolved_by=incident.resolved_by,
     )
 
 

@@ -94,6 +94,48 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     """Alarms of this incident that fire now."""
 
 
+class IncidentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident as others see it: in lists, on its own page and in what channels send."""
+
+    id: str
+    title: str
+    severity: Severity
+    status: IncidentStatus
+    service: str
+    resource: str
+    environment: str
+    source: str
+    signature: str
+    owner: str
+    alert_id: str
+    news: int
+    reopened: int
+    opened_at: datetime
+    last_seen: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str
+    resolved_at: datetime | None
+    resolved_by: str
+    alert_count: int
+    firing_count: int
+    version: int
+
+
+def summary(incident: Incident, activity: Activity) -> IncidentSummary:
+    """Decisions and activity in one."""
+    shared = {name: getattr(incident, name) for name in _SHARED}
+    return IncidentSummary(
+        **shared,
+        id=incident.incident_id,
+        last_seen=activity.last_seen,
+        alert_count=activity.alerts,
+        firing_count=activity.firing,
+    )
+
+
+_SHARED = set(Incident.__struct_fields__) & set(IncidentSummary.__struct_fields__)
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """A changed Incident, the timeline's line about it, and whether anybody is to be told."""
 

@@ -9,7 +9,7 @@ import msgspec
 
 from mcp_responder.model.alert import Link
 from mcp_responder.model.analysis import Analysis
-from mcp_responder.model.incident import Event, Incident, TimelineEntry
+from mcp_responder.model.incident import Activity, Event, Incident, TimelineEntry
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +23,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     incident: Incident
     news: int
     event: Event
-    alerts: int
-    firing: int
+    activity: Activity
     analysis: Analysis | None
     timeline: tuple[TimelineEntry, ...] = ()
     links: tuple[Link, ...] = ()

@@ -11,7 +11,7 @@ from mcp_responder.model.message import Message, Receipt, ReceiptState
 from mcp_responder.model.task import Leased, Notify, Task
 from mcp_responder.pipeline.correlate import Route, notify
 from mcp_responder.pipeline.retry import Schedule, again
-from mcp_responder.ports import MAX_RECEIVES, Channel, Clock, Commit, Delivered, IncidentStore
+from mcp_responder.ports import MAX_RECEIVES, Channel, Clock, Commit, Delivered, IncidentRecord, IncidentStore
 
 Observe = Callable[[str, str, str, float], None]
 """Told of each try: channel, result (delivered, retried, dead), class of the error, seconds since the news."""
@@ -47,7 +47,8 @@ class Notifier:
         """
         work = leased.task.work
         assert isinstance(work, Notify)  # noqa: S101 - the lane carries nothing else
-        incident = self._store.incident(work.incident_id).incident
+        record = self._store.incident(work.incident_id)
+        incident = record.incident
         previous = self._previous(work)
         if previous and previous.state is ReceiptState.DELIVERED and previous.news >= incident.news:
             self._store.commit(Commit(finished=leased))
@@ -56,15 +57,14 @@ class Notifier:
         elif leased.receives > MAX_RECEIVES:
             self._bury(leased, incident, f"its worker was lost {MAX_RECEIVES} times while delivering")
         else:
-            self._deliver(leased, channel, previous, self._message(leased, work))
+            self._deliver(leased, channel, previous, self._message(leased, work, record))
         return incident
 
     def _previous(self, work: Notify) -> Receipt | None:
         receipts = self._store.receipts(work.incident_id)
         return next((receipt for receipt in receipts if receipt.channel == work.channel), None)
 
-    def _message(self, leased: Leased, work: Notify) -> Message:
-        record = self._store.incident(work.incident_id)
+    def _message(self, leased: Leased, work: Notify, record: IncidentRecord) -> Message:
         incident = record.incident
         planned = leased.task.first_due or incident.news_at
         late = self._clock() - planned
@@ -73,8 +73,7 @@ class Notifier:
             incident=incident,
             news=incident.news,
             event=incident.event,
-            alerts=record.activity.alerts,
-            firing=record.activity.firing,
+            activity=record.activity,
             analysis=self._store.analysis(work.incident_id),
             timeline=self._store.timeline(work.incident_id),
             links=self._store.alert(incident.alert_id).alert.links,

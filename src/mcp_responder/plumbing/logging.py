@@ -6,9 +6,10 @@ name) and the facts, of which figures stand under ``metrics``.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import msgspec
 import structlog
@@ -34,9 +35,24 @@ def configure(function: str, level: str = "info", style: str = "auto", stream: T
             *(_text() if text else _json()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS.get(level, logging.INFO)),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Forgiving(out))),
         cache_logger_on_first_use=False,
     )
+
+
+class _Forgiving:
+    """A stream whose disk may be full: then its lines are lost, and whoever logs goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def _text() -> list[structlog.typing.Processor]:

@@ -13,7 +13,8 @@ from mcp_responder.entrypoints.cli.failures import OK, UsageError
 from mcp_responder.entrypoints.cli.report import incident_lines
 from mcp_responder.entrypoints.cli.service import read, segment, the_service
 from mcp_responder.entrypoints.cli.terminal import Terminal
-from mcp_responder.operations import IncidentSummary, IncidentView
+from mcp_responder.model.incident import IncidentSummary
+from mcp_responder.operations import IncidentView
 from mcp_responder.plumbing.text import cut
 from mcp_responder.ports import Page
 

@@ -32,10 +32,10 @@ from mcp_responder.entrypoints.web.parameters import (
 from mcp_responder.entrypoints.web.problems import HttpProblem
 from mcp_responder.model.alert import Severity
 from mcp_responder.model.errors import NotFound, Permanent, Transient
-from mcp_responder.model.incident import Event, Incident, TimelineEntry
+from mcp_responder.model.incident import Activity, Event, Incident, IncidentSummary, TimelineEntry
 from mcp_responder.model.message import Message
 from mcp_responder.model.task import DeadLetter
-from mcp_responder.operations import AlertView, IncidentSummary, IncidentView, KeyView, LedgerView, Operations, Why
+from mcp_responder.operations import AlertView, IncidentView, KeyView, LedgerView, Operations, Why
 from mcp_responder.ports import Channel, Clock, LaneDepth, Page, Source
 
 Item = TypeVar("Item")
@@ -283,8 +283,7 @@ def sample_message(now: datetime) -> Message:
         incident=incident,
         news=1,
         event=Event.OPENED,
-        alerts=0,
-        firing=0,
+        activity=Activity(),
         analysis=None,
         timeline=(TimelineEntry(at=now, event=Event.OPENED, text="A test message."),),
     )

@@ -424,7 +424,7 @@ class Transaction:
 
     def _write_lines(self, entries: Iterable[tuple[str, TimelineEntry]]) -> None:
         for incident_id, entry in entries:
-            self._lines.append((self._by_id(incident_id).seq, self._number("timeline"), encode(entry)))
+            self._lines.append((self._number("timeline"), self._by_id(incident_id).seq, encode(entry)))
 
     def _write_tasks(self, tasks: Iterable[Task], now: int) -> None:
         for task in tasks:

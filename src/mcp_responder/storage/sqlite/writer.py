@@ -253,11 +253,6 @@ class Writer:
         self._stale = True
 
 
-def _ignore(_: object, error: BaseException | None) -> None:
-    if error is not None:
-        log.error("write_failed", error=str(error))
-
-
 def _is_full(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "full" in str(error)
 

@@ -47,16 +47,13 @@ CREATE TABLE incidents (
     alerts INTEGER NOT NULL
 );
 CREATE INDEX incidents_by_identity ON incidents (identity, seq);
+CREATE INDEX incidents_by_signature ON incidents (signature, service);
 
 -- The decisions about an incident, guarded by the version inside.
 CREATE TABLE incident_states (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
 
-CREATE TABLE timeline (
-    incident INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    PRIMARY KEY (incident, seq)
-) WITHOUT ROWID;
+CREATE TABLE timeline (seq INTEGER PRIMARY KEY, incident INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX timeline_by_incident ON timeline (incident);
 
 -- Alarms that fire now, and in which incident.
 CREATE TABLE firings (alarm BLOB NOT NULL, incident INTEGER NOT NULL, PRIMARY KEY (alarm, incident)) WITHOUT ROWID;
