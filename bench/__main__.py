@@ -6,6 +6,7 @@ A run of everything is also written into docs/benchmarks.md.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import signal
 import sys
@@ -13,9 +14,9 @@ from types import FrameType
 
 from bench import report
 from bench.load import LoadError
-from bench.machine import WORK, facts
-from bench.measure import Plan
-from bench.peers import NotInstalledError, versions
+from bench.machine import facts
+from bench.measure import Patience, Plan
+from bench.peers import RUNS, NotInstalledError, versions
 from bench.report import Figure
 from bench.rows import ROWS, Row
 
@@ -30,14 +31,15 @@ def main() -> int:
     told = {**facts(), **versions()}
     print("  ".join(f"{name} {value}" for name, value in told.items()), flush=True)
     rows = [row for row in ROWS if not words.rows or row.name in words.rows]
-    plan = Plan(rounds=1, seconds=2) if words.quick else Plan()
+    plan = Plan(rounds=1, seconds=2, patience=Patience(0)) if words.quick else Plan()
     try:
         figures, notes, failed = _measure(rows, plan)
     except KeyboardInterrupt:
         print("stopped; everything that was started has ended")
         return 130
     finally:
-        shutil.rmtree(WORK / "runs", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            RUNS.rmdir()
     print(f"\n{report.table(figures)}" if figures else "")
     if len(rows) == len(ROWS) and not words.quick:
         report.write(report.block(figures, told, notes, "make bench"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
+from typing import Protocol, TypeVar
 
 from bench.load import CONNECTIONS, LoadError, wrk
 from bench.machine import Meter
@@ -14,18 +16,61 @@ from bench.peers import System
 QUIET = 0.6
 """Cores that others may use before a run counts as disturbed."""
 TRIES = 3
-PATIENCE_SECONDS = 10.0
+WAIT_SECONDS = 10.0
+PATIENCE_SECONDS = 300.0
 WARM_UP_SECONDS = 1
 SAMPLES_FROM, WARM_UP_FROM, LOAD_FROM = 0, 1_000, 10_000_000
 """Numbers of the first events, so that no event is sent twice."""
 
 
+class Disturbed(Protocol):
+    """The result of a run, which says how many cores others used."""
+
+    @property
+    def others(self) -> float:
+        """In cores."""
+
+
+Measured = TypeVar("Measured", bound=Disturbed)
+
+
+class Patience:
+    """How much time may be spent on the noise of neighbours, in all: waiting for quiet, and measuring again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    def wait(self) -> None:
+        """Give the neighbours some time to finish what they do."""
+        begin = time.monotonic()
+        others = QUIET + 1
+        while others > QUIET and time.monotonic() - begin < min(WAIT_SECONDS, self._left):
+            meter = Meter(())
+            time.sleep(1.0)
+            others = meter.read().others
+        self._left -= time.monotonic() - begin
+
+    def quietest(self, run: Callable[[], Measured]) -> Measured:
+        """A run in which others left the cores alone; of several tries without one, the quietest."""
+        tries: list[Measured] = []
+        while True:
+            self.wait()
+            begin = time.monotonic()
+            tries.append(run())
+            if tries[-1].others <= QUIET:
+                return tries[-1]
+            self._left -= time.monotonic() - begin
+            if len(tries) == TRIES or self._left <= 0:
+                return min(tries, key=lambda tried: tried.others)
+
+
 @dataclass(frozen=True)
 class Plan:
-    """How long to measure."""
+    """How long to measure, and how patiently."""
 
     rounds: int = 3
     seconds: int = 4
+    patience: Patience = field(default_factory=lambda: Patience(PATIENCE_SECONDS))
 
 
 @dataclass(frozen=True)
@@ -54,7 +99,7 @@ def rounds(contenders: Sequence[Contender], plan: Plan) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
     for number in range(1, plan.rounds + 1):
         for contender in contenders:
-            run = quiet_run(contender, plan)
+            run = plan.patience.quietest(partial(one_run, contender, plan.seconds))
             runs[contender.name].append(run)
             print(
                 f"    round {number}  {contender.name:<34} {run.rate:>8,.0f}/s  p50 {run.p50:.2f}  p99 {run.p99:.1f} ms"
@@ -62,31 +107,6 @@ def rounds(contenders: Sequence[Contender], plan: Plan) -> dict[str, list[Run]]:
                 flush=True,
             )
     return runs
-
-
-def wait_for_quiet() -> None:
-    """Give the neighbours some time to finish what they do."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        meter = Meter(())
-        time.sleep(1.0)
-        if meter.read().others <= QUIET:
-            return
-
-
-def quiet_run(contender: Contender, plan: Plan) -> Run:
-    """A run in which others left the cores alone; of several tries without one, the quietest."""
-    best: Run | None = None
-    for _ in range(TRIES):
-        wait_for_quiet()
-        run = one_run(contender, plan.seconds)
-        if best is None or run.others < best.others:
-            best = run
-        if best.others <= QUIET:
-            break
-        print(f"    disturbed: others used {run.others:.2f} cores beside {contender.name}", flush=True)
-    assert best
-    return best
 
 
 def one_run(contender: Contender, seconds: int) -> Run:

@@ -27,6 +27,7 @@ from bench.events import Traffic, alerta_event, alertmanager_event, fill, respon
 from bench.load import Client, LoadError
 from bench.machine import WORK, command_of, tree
 
+RUNS = WORK / "runs"
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 SETTLE_SECONDS = 10.0
@@ -79,8 +80,8 @@ class System(ABC):
         return [process.pid for process in self._processes]
 
     def __enter__(self) -> Self:
-        (WORK / "runs").mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name.lower()}-", dir=WORK / "runs"))
+        RUNS.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name.lower()}-", dir=RUNS))
         try:
             self._launch()
             self._wait(self._ready, START_SECONDS, "did not become ready")

@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import median, quantiles
 
 from bench.events import WORD_LENGTH, fill, word
 from bench.load import Client, LoadError
 from bench.machine import Meter
-from bench.measure import QUIET, TRIES, Plan, wait_for_quiet
+from bench.measure import Plan
 from bench.peers import Alertmanager, Responder, System
 from bench.receiver import Receiver
 from bench.report import Figure
@@ -37,7 +38,7 @@ def measure(plan: Plan) -> list[Figure]:
     runs: dict[str, list[Delays]] = {name: [] for name in starts}
     for number in range(1, plan.rounds + 1):
         for name, start in starts.items():
-            delays = _quiet_run(start, plan.seconds)
+            delays = plan.patience.quietest(partial(_run, start, plan.seconds))
             runs[name].append(delays)
             print(
                 f"    round {number}  {name:<14} p50 {delays.p50:.2f}  p99 {delays.p99:.2f} ms"
@@ -69,16 +70,6 @@ def _figure(
         less_is_better=True,
         others=max(delays.others for several in runs.values() for delays in several),
     )
-
-
-def _quiet_run(start: Callable[[str], System], seconds: int) -> Delays:
-    tries = []
-    for _ in range(TRIES):
-        wait_for_quiet()
-        tries.append(_run(start, seconds))
-        if tries[-1].others <= QUIET:
-            break
-    return min(tries, key=lambda delays: delays.others)
 
 
 def _run(start: Callable[[str], System], seconds: int) -> Delays:

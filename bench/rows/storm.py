@@ -13,7 +13,7 @@ from urllib.parse import quote
 from bench.events import fill
 from bench.load import Client, LoadError
 from bench.machine import Meter
-from bench.measure import Plan, wait_for_quiet
+from bench.measure import Plan
 from bench.peers import Responder
 from bench.receiver import Receiver
 from bench.report import Figure
@@ -22,11 +22,11 @@ EVENTS, SIGNATURES, BATCH, SENDERS = 100_000, 200, 100, 8
 LONGEST_SECONDS = 180.0
 
 
-def measure(_: Plan) -> list[Figure]:
+def measure(plan: Plan) -> list[Figure]:
     """Sent as fast as it is taken; the time ends when all are told and the ledger holds nothing in flight."""
     with Receiver() as receiver, Responder(receiver.url) as system:
         bodies = _bodies(system)
-        wait_for_quiet()
+        plan.patience.wait()
         meter = Meter(system.roots)
         begin = time.perf_counter()
         _send(system, bodies)
