@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +17,8 @@ from mcp_responder.ports import Incoming, Inner, Reading, Request, Source
 
 ENVELOPES = 3
 """How deep an alert may be wrapped."""
+
+Value = TypeVar("Value")
 
 decode = msgspec.json.Decoder().decode
 decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -86,10 +89,7 @@ class Receive:
             raise InvalidRequest("empty_body", "The request has no body; send one alert or an array of them as JSON.")
         if not text.startswith(b"["):
             return (body,)
-        try:
-            items = decode_items(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(error) from error
+        items, _ = _decoded(decode_items, body)
         if len(items) > self._limits.items:
             raise InvalidRequest(
                 "too_many_items",
@@ -104,7 +104,7 @@ class Receive:
             raise InvalidRequest("too_deep", f"The JSON is nested deeper than {limit} levels.", status=413)
 
     def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
-        body, raw = _decoded(raw)
+        body, raw = _decoded(decode, raw)
         plain = self._detection[-1]
         source = named or next((source for source in self._detection if source.detects(body)), plain)
         found = self._parse(source, body, raw, request)
@@ -167,16 +167,16 @@ class Receive:
         return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=unstable)
 
 
-def _decoded(raw: bytes) -> tuple[object, bytes]:
-    """One JSON value and its text, in which letters that can't be read are mended."""
+def _decoded(read: Callable[[bytes], Value], raw: bytes) -> tuple[Value, bytes]:
+    """A JSON value and its text, in which letters that can't be read are mended."""
     try:
-        return decode(raw), raw
+        return read(raw), raw
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         failure = error
     # A sender that cuts a text in the middle of a letter must not lose its page.
     mended = _ESCAPE.sub(_whole_escape, raw.decode("utf-8", "replace")).encode()
     try:
-        return decode(mended), mended
+        return read(mended), mended
     except (msgspec.DecodeError, RecursionError):
         raise _malformed(failure) from failure
 

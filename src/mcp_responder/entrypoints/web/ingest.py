@@ -122,7 +122,7 @@ class Ingest:
         self._seen(received.incoming, accepted, received.rejected, time.perf_counter() - start)
         if received.rejected and not accepted:
             raise _all_rejected(received)
-        base = self._public_url or f"{scope['scheme']}://{headers.get('host', '')}"
+        base = self._public_url or f"{scope['scheme']}://{headers.get('host') or _own_address(scope)}"
         return _view(received, accepted, base)
 
     def _source(self, path: str) -> str:
@@ -235,6 +235,12 @@ def _all_rejected(received: Received) -> InvalidRequest:
         return only
     members = {"accepted": (), "rejected": _rejected_views(received.rejected)}
     return HttpProblem("all_rejected", f"No alert could be read: {only.detail}", 422, members=members)
+
+
+def _own_address(scope: Scope) -> str:
+    """For a sender that names no host, as in HTTP/1.0."""
+    host, port = scope["server"]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _answer(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
