@@ -321,7 +321,7 @@ def _told(record: AlertRecord, timeline: Sequence[TimelineEntry]) -> list[PathSt
     alert = record.alert
     until = record.settled_at if record.outcome in ("delivered", "dead") else None
     return [
-        PathStep(at=entry.at, what=entry.event.value, detail=" ".join(filter(None, (entry.channel, entry.text))))
+        PathStep(at=entry.at, what=entry.event.value, detail=": ".join(filter(None, (entry.channel, entry.text))))
         for entry in timeline
         if (entry.alert_id == alert.alert_id)
         or (

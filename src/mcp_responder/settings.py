@@ -85,8 +85,8 @@ class SourceSettings(Section, frozen=True, kw_only=True):
 class Log(Section, frozen=True, kw_only=True):
     """The service's own log, on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """debug, info, warning or error."""
+    level: Literal["auto", "debug", "info", "warning", "error"] = "auto"
+    """debug, info, warning, error, or auto: warning on a terminal, where reports are read, else info."""
     format: Literal["auto", "json", "text"] = "auto"
     """json, text, or auto: text on a terminal, else JSON."""
 

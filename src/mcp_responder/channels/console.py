@@ -202,7 +202,8 @@ def _heading(incident: Incident, paper: _Paper) -> Iterator[str]:
 def _circumstances(message: Message) -> str:
     incident = message.incident
     owner = f"owner {incident.owner}" if incident.owner else ""
-    news = "" if message.event in (Event.OPENED, Event.ANALYSIS_FAILED) else _news(message)
+    told_below = (Event.OPENED, Event.ANALYZED, Event.ANALYSIS_FAILED)
+    news = "" if message.event in told_below else _news(message)
     names = (incident.environment, incident.resource, incident.source, owner)
     parts = (*(shown_line(name, LONGEST_TITLE) for name in names), _counts(message))
     return " | ".join(filter(None, (*parts, f"{_time(incident.opened_at)} opened", news)))

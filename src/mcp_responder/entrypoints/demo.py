@@ -58,6 +58,7 @@ def _environment(folder: str, key: str) -> dict[str, str]:
         "RESPONDER_DATA_DIR": folder,
         "RESPONDER_API_KEY": key,
         "RESPONDER_LOG__LEVEL": "warning",
+        "MCP_RESPONDER_SILENT": "1",
     }
 
 

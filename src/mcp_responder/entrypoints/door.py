@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 import uvloop
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mcp_responder import __version__, app
@@ -42,6 +42,8 @@ from mcp_responder.storage.sqlite.writer import Completion, complete
 RUNTIME = "runtime.json"
 READY_PIPE = "MCP_RESPONDER_READY_PIPE"
 """Number of a pipe's writing end: a line with the service's URL goes there once it is ready."""
+SILENT = "MCP_RESPONDER_SILENT"
+"""Set by who starts the service for a story of its own: no banner."""
 LEDGER_SPAN = timedelta(days=2)
 LINES_A_SECOND = 20
 FIRST_KEY = "first"
@@ -55,6 +57,8 @@ class DoorMetrics:
     def __init__(self, operations: Operations, lanes: Sequence[str]) -> None:
         self._operations = operations
         self._idle = dict.fromkeys(lanes, LaneDepth(ready=0, delayed=0, leased=0, oldest=0.0))
+        # Else each counter is shown twice, the second time with its birthday.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.received = Counter(
             "responder_alerts_received", "Alerts accepted, repeats left out.", ["source"], registry=self.registry
@@ -300,22 +304,35 @@ def write_runtime(folder: Path, url: str, token: str) -> None:
 
 def banner(url: str, token: str, settings: Settings) -> None:
     """What a person who has just started the service wants to know."""
-    key = token or ("$RESPONDER_API_KEY" if settings.api_key else "<your API key>")
+    if os.environ.get(SILENT):
+        return
     example = '{"title": "Database connection pool exhausted", "severity": "CRITICAL", "service": "checkout"}'
     lines = [f"mcp-responder {__version__} listens on {url}", ""]
     if token:
         lines += [f"API key '{FIRST_KEY}' (shown once, keep it): {token}", ""]
+    elif not settings.api_key:
+        lost = f"if it is lost: {program(settings)} keys rotate {FIRST_KEY}"
+        lines += [f"Put the API key that you kept into RESPONDER_API_KEY ({lost}).", ""]
     lines += [
         "Send an alert:",
         f"  curl -X POST {url}/v1/alerts -H 'Content-Type: application/json' \\",
-        f'    -H "X-API-Key: {key}" \\',
+        f'    -H "X-API-Key: {token or "$RESPONDER_API_KEY"}" \\',
         f"    -d '{example}'",
         "",
-        "See what became of it:  mcp-responder incidents    (in another terminal; --help for more)",
+        f"See what became of it, in another terminal:  {program(settings)} incidents",
         "",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def program(settings: Settings) -> str:
+    """How the command is called from here, so that it finds this service."""
+    installed = Path(sys.executable).with_name("mcp-responder")
+    here = Path.cwd()
+    shown = installed.relative_to(here) if installed.is_relative_to(here) else installed
+    elsewhere = settings.data_dir != Settings().data_dir
+    return f"{f'RESPONDER_DATA_DIR={settings.data_dir} ' if elsewhere else ''}{shown}"
 
 
 def announce(url: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 
 from mcp_responder import app
 from mcp_responder.model.errors import LeaseLost, Misconfigured, Transient
@@ -42,6 +42,8 @@ class Metrics:
     """What the worker counts; the door shows it."""
 
     def __init__(self) -> None:
+        # Else each counter is shown twice, the second time with its birthday.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.seconds = Histogram(
             "responder_task_seconds",

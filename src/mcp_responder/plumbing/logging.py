@@ -18,9 +18,13 @@ from structlog.typing import EventDict, WrappedLogger
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure(function: str, level: str = "info", style: str = "auto", stream: TextIO | None = None) -> None:
-    """Set up logging for this process. ``style`` is json, text, or auto: text on a terminal, else JSON."""
+def configure(function: str, level: str = "auto", style: str = "auto", stream: TextIO | None = None) -> None:
+    """Set up logging for this process.
+
+    ``level`` auto: warning on a terminal, else info. ``style`` is json, text, or auto: text on a terminal, else JSON.
+    """
     out = stream or sys.stderr
+    least = logging.WARNING if level == "auto" and out.isatty() else LEVELS.get(level, logging.INFO)
     text = style == "text" or (style == "auto" and out.isatty())
 
     def name_function(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -34,7 +38,7 @@ def configure(function: str, level: str = "info", style: str = "auto", stream: T
             name_function,
             *(_text() if text else _json()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS.get(level, logging.INFO)),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Forgiving(out))),
         cache_logger_on_first_use=False,
     )

@@ -6,8 +6,9 @@ gets as an alarm action.
 ## Set up
 
 1. In the SNS console open **Topics**, your alarm topic, **Create subscription**.
-2. **Protocol** HTTPS, **Endpoint** `https://<responder>/v1/sources/cloudwatch_alarm`, and tick
-   **Enable raw message delivery**. (Without raw delivery use the source `sns`.)
+2. **Protocol** HTTPS, **Endpoint** `https://sns:<API key>@<responder>/v1/sources/cloudwatch_alarm` (SNS sends the
+   key as HTTP Basic), and tick **Enable raw message delivery**. Confirm the subscription by hand: open the
+   `SubscribeURL` of the message that SNS sends first; it comes in as a plain alert.
 3. In the CloudWatch console open **Alarms**, your alarm, **Actions, Edit**. Under **Notification** choose the topic for
    **In alarm**, and add it for **OK**, too: only then incidents resolve by themselves.
 

@@ -191,8 +191,8 @@ RULES = (
         steps=(
             look_at("Compare use and limit.", "kubectl top pod {pod} -n {namespace} --containers"),
             change(
-                "Raise the memory limit if the need is real, else find the leak.",
-                "kubectl set resources deployment/{deployment} -n {namespace} --limits=memory=512Mi",
+                "Raise the memory limit if the need is real (to twice what it is), else find the leak.",
+                "kubectl set resources deployment/{deployment} -n {namespace} --limits=memory=LIMIT",
                 Risk.MEDIUM,
             ),
         ),

@@ -31,6 +31,7 @@ from mcp_responder.entrypoints.web.parameters import (
 )
 from mcp_responder.entrypoints.web.problems import HttpProblem
 from mcp_responder.model.alert import Severity
+from mcp_responder.model.analysis import Analysis, Category, MadeBy, RootCause, SeverityAssessment, State
 from mcp_responder.model.errors import NotFound, Permanent, Transient
 from mcp_responder.model.incident import Activity, Event, Incident, IncidentSummary, TimelineEntry
 from mcp_responder.model.message import Message
@@ -282,10 +283,23 @@ def sample_message(now: datetime) -> Message:
         delivery_id=f"test-{now:%Y%m%d%H%M%S%f}",
         incident=incident,
         news=1,
-        event=Event.OPENED,
+        event=Event.ANALYZED,
         activity=Activity(),
-        analysis=None,
+        analysis=sample_analysis(now),
         timeline=(TimelineEntry(at=now, event=Event.OPENED, text="A test message."),),
+    )
+
+
+def sample_analysis(now: datetime) -> Analysis:
+    """What a report on nothing looks like."""
+    return Analysis(
+        summary="This is a test of the channel.",
+        root_cause=RootCause(statement="Somebody asked for a test message.", category=Category.HEALTHY, confidence=1.0),
+        state=State.FALSE_ALARM,
+        severity=SeverityAssessment(level=Severity.LOW, reason="It is a test."),
+        impact="None.",
+        made_by=MadeBy(analyst="test"),
+        made_at=now,
     )
 
 
