@@ -12,6 +12,7 @@ from pathlib import Path
 import urllib3
 
 from tests.channels.server import Reply, ScriptedServer, scripted_server
+from tests.promises import promise
 from tests.service import Service, eventually, running
 
 WRITERS = 32
@@ -71,12 +72,11 @@ def opened(server: ScriptedServer) -> Counter[str]:
     """How often the webhook heard that each incident was opened, doubtful repeats left out."""
     told = [json.loads(asked.body) for asked in server.asked]
     return Counter(
-        body["incident"]["id"]
-        for body in told
-        if body["type"] == "incident.opened" and not body["doubtful"]
+        body["incident"]["id"] for body in told if body["type"] == "incident.opened" and not body["doubtful"]
     )
 
 
+@promise("accepted-alert-is-never-lost", "incident-is-told-once")
 def test_kill_9_of_the_whole_group_under_32_writers_loses_no_answered_alert(tmp_path: Path) -> None:
     kinds = 20
     with scripted_server() as server:
@@ -99,14 +99,13 @@ def test_kill_9_of_the_whole_group_under_32_writers_loses_no_answered_alert(tmp_
     told = opened(server)
     assert all(count == 1 for count in told.values())
     doubtful = Counter(
-        json.loads(asked.body)["incident"]["id"]
-        for asked in server.asked
-        if json.loads(asked.body)["doubtful"]
+        json.loads(asked.body)["incident"]["id"] for asked in server.asked if json.loads(asked.body)["doubtful"]
     )
     assert all(count <= 1 for count in doubtful.values())
     assert len(set(told) | set(doubtful)) == kinds
 
 
+@promise("same-alert-twice-is-stored-once")
 def test_a_sender_that_repeats_after_the_crash_is_recognised(tmp_path: Path) -> None:
     with running(tmp_path) as service:
         first = service.send(alert(1, 1))
@@ -116,6 +115,7 @@ def test_a_sender_that_repeats_after_the_crash_is_recognised(tmp_path: Path) -> 
         assert service.get("/v1/ledger")["received"] == 1
 
 
+@promise("dead-worker-is-noticed-at-once")
 def test_a_task_in_the_hands_of_a_killed_worker_is_taken_up_at_once(tmp_path: Path) -> None:
     """The worker is stopped with the lease in its hands, then killed: nobody waits for the 15 minutes to pass."""
     with running(tmp_path) as service:
@@ -138,6 +138,7 @@ def leased(service: Service) -> None:
     assert service.get("/v1/queues")["lanes"]["analysis"]["leased"] == 1
 
 
+@promise("sigterm-drains")
 def test_sigterm_finishes_the_delivery_under_way(tmp_path: Path) -> None:
     with scripted_server() as server:
         server.script(Reply(delay=1.0))
@@ -168,5 +169,3 @@ def test_a_dead_parent_takes_its_children_along(tmp_path: Path) -> None:
 
 def _lives(pid: int) -> bool:
     return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-

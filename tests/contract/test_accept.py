@@ -15,6 +15,7 @@ from mcp_responder.pipeline.route import everyone
 from mcp_responder.ports import Commit, Query, Situation, Verdict
 from tests.contract.alarms import CHANNELS, DECIDE, Sender, Store, incoming
 from tests.contract.clock import START, FakeClock
+from tests.promises import promise
 
 MINUTES_AGO = timedelta(minutes=10)
 
@@ -51,6 +52,7 @@ def test_the_alert_is_kept_whole(sender: Sender, store: Store) -> None:
     assert store.alert(sent.alert.alert_id).alert == sent.alert
 
 
+@promise("people-are-told-before-the-analysis")
 def test_people_hear_of_a_severe_one_at_once_and_it_is_analyzed(sender: Sender) -> None:
     sender.fires(severity=Severity.CRITICAL)
     assert sender.lanes() == {"analysis": 1, "channel:slack": 1, "channel:jira": 1}
@@ -88,6 +90,7 @@ def test_an_empty_batch_is_accepted(sender: Sender) -> None:
 # ----------------------------------------------------------------------------------------------------------- repeats
 
 
+@promise("same-alert-twice-is-stored-once")
 def test_a_repeat_is_stored_once_and_answered_with_the_same_id(sender: Sender, store: Store, clock: FakeClock) -> None:
     first = sender.fires(name="event-1")
     clock.advance(days=3)
@@ -99,6 +102,7 @@ def test_a_repeat_is_stored_once_and_answered_with_the_same_id(sender: Sender, s
     assert sender.lanes() == {"analysis": 1, "channel:slack": 1, "channel:jira": 1}
 
 
+@promise("same-alert-twice-is-stored-once", "every-event-has-one-outcome")
 def test_a_repeat_is_not_received_again_in_the_ledger(sender: Sender, store: Store) -> None:
     sender.fires(name="event-1")
     sender.fires(name="event-1")
@@ -113,6 +117,7 @@ def test_duplicates_within_one_batch_are_stored_once(sender: Sender, store: Stor
     assert len(store.alerts(Query()).items) == 2
 
 
+@promise("same-alert-twice-is-stored-once")
 def test_the_same_bytes_within_five_minutes_are_one_event(sender: Sender, store: Store, clock: FakeClock) -> None:
     first = sender.fires(name="bytes", unstable=True)
     clock.advance(minutes=4, seconds=59)
@@ -313,6 +318,7 @@ def test_a_milder_firing_does_not_calm_an_incident(sender: Sender) -> None:
     assert sender.incident_of(accepted).severity is Severity.CRITICAL
 
 
+@promise("incident-is-told-once")
 def test_an_acknowledged_incident_takes_repeats_in_silence(sender: Sender, store: Store, clock: FakeClock) -> None:
     incident = sender.opens()
     store.commit(Commit(incident=changes.acknowledge(incident, "kim", clock()).incident))

@@ -26,6 +26,7 @@ from mcp_responder.model.task import Analyze, Notify, Task
 from mcp_responder.ports import Commit, Query
 from tests.contract.alarms import Sender, Store, digest
 from tests.contract.clock import START, FakeClock
+from tests.promises import promise
 
 
 def analysis(summary: str = "The disk is full.") -> Analysis:
@@ -209,6 +210,7 @@ def test_a_commit_with_a_lost_lease_is_refused_and_writes_nothing(
 # -------------------------------------------------------------------------------------------------------------- settle
 
 
+@promise("every-event-has-one-outcome")
 def test_a_delivery_settles_the_alerts_in_flight(sender: Sender, store: Store, clock: FakeClock) -> None:
     incident = sender.opens()
     assert settled(store) == (0, 0, 1, 0)
@@ -234,6 +236,7 @@ def test_a_delivery_leaves_other_incidents_in_flight(sender: Sender, store: Stor
     assert store.alert(other.alert_id).outcome == "in_flight"
 
 
+@promise("every-event-has-one-outcome")
 def test_a_second_delivery_settles_nothing_twice(sender: Sender, store: Store, clock: FakeClock) -> None:
     incident = sender.opens()
     store.commit(Commit(incident_id=incident.incident_id, settle="delivered", settle_news=1))
@@ -252,6 +255,7 @@ def test_what_could_not_be_delivered_is_dead(sender: Sender, store: Store) -> No
     assert settled(store) == (0, 1, 0, 0)
 
 
+@promise("every-event-has-one-outcome")
 def test_a_dead_letter_that_is_delivered_after_all_keeps_the_law(
     sender: Sender, store: Store, clock: FakeClock
 ) -> None:
@@ -297,6 +301,7 @@ def test_the_ledger_names_what_was_suppressed(sender: Sender, store: Store) -> N
 # -------------------------------------------------------------------------------------------------------- dead letters
 
 
+@promise("refused-delivery-is-a-dead-letter")
 def test_a_dead_letter_keeps_its_task_and_the_reason(sender: Sender, store: Store, clock: FakeClock) -> None:
     sender.fires()
     sender.receives()

@@ -15,6 +15,7 @@ from mcp_responder.model.task import Analyze, Leased, Notify, Task
 from mcp_responder.ports import VISIBILITY, Commit, LaneDepth
 from tests.contract.alarms import Sender, Store
 from tests.contract.clock import START, FakeClock
+from tests.promises import promise
 
 
 def queues(store: Store, *tasks: Task) -> None:
@@ -36,6 +37,7 @@ def test_an_empty_lane_has_nothing(sender: Sender) -> None:
     assert sender.receives("analysis") == []
 
 
+@promise("accepted-alert-is-never-lost")
 def test_a_leased_task_is_invisible_for_the_visibility_timeout(sender: Sender, store: Store, clock: FakeClock) -> None:
     queues(store, analyze("inc_1"))
     (leased,) = sender.receives()
