@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import resource
+import signal
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -32,7 +36,7 @@ from tests.channels.server import Reply, ScriptedServer, scripted_server
 from tests.contract.alarms import Sender
 from tests.contract.clock import START, FakeClock
 from tests.promises import promise
-from tests.service import eventually, running
+from tests.service import KEY, Service, eventually, running
 
 LANE = "channel:webhook"
 ROUTE = everyone(("webhook",))
@@ -267,30 +271,60 @@ def test_what_a_removed_channel_was_told_already_needs_no_burial(house: House, s
     assert len(server.asked) == 1
 
 
-@promise("full-disk-repeats-no-delivery", "accepted-alert-is-never-lost")
-def test_a_full_disk_is_a_503_and_nothing_is_told_twice_for_it(tmp_path: Path, server: ScriptedServer) -> None:
+# ------------------------------------------------------------------------------------------------------- a full disk
+
+TROUBLE = {"title": "Database is down", "severity": "CRITICAL", "service": "shop"}
+
+
+@contextlib.contextmanager
+def full_disk(process: int) -> Iterator[None]:
     """A limit on the size of files is the full disk that one process can have for itself."""
+    _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (1, hard))
+    yield
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@pytest.fixture
+def slow(server: ScriptedServer, tmp_path: Path) -> Iterator[Service]:
+    """A service whose webhook takes a second to answer."""
     server.script(Reply(delay=1.0))
     with running(tmp_path, CHANNELS__WEBHOOK__URL=server.url) as service:
-        (door,) = service.processes("mcp_responder.entrypoints.door")
         service.worker()
-        trouble = {"title": "Database is down", "severity": "CRITICAL", "service": "shop"}
-        (alert_id,) = service.send(trouble)
-        eventually(lambda: server.asked[0])
-        _, hard = resource.prlimit(door, resource.RLIMIT_FSIZE)
-        resource.prlimit(door, resource.RLIMIT_FSIZE, (1, hard))
+        yield service
+
+
+@promise("full-disk-repeats-no-delivery", "accepted-alert-is-never-lost")
+def test_a_full_disk_is_a_503_and_nothing_is_told_twice_for_it(slow: Service, server: ScriptedServer) -> None:
+    (door,) = slow.processes("mcp_responder.entrypoints.door")
+    (alert_id,) = slow.send(TROUBLE)
+    eventually(lambda: server.asked[0])
+    with full_disk(door):
         refused = urllib3.request(
-            "POST", f"{service.url}/v1/alerts", json={"title": "Disk full"}, headers={"X-API-Key": "test-key"}
+            "POST", f"{slow.url}/v1/alerts", json={"title": "Disk full"}, headers={"X-API-Key": KEY}, timeout=30
         )
         assert (refused.status, refused.json()["code"]) == (503, "unavailable")
         assert int(refused.headers["retry-after"]) >= 1
-        assert service.call("GET", f"/v1/alerts/{alert_id}")[0] == 200
-        eventually(lambda: service.stderr.index("store_waits"))
-        resource.prlimit(door, resource.RLIMIT_FSIZE, (hard, hard))
+        assert slow.call("GET", f"/v1/alerts/{alert_id}")[0] == 200
+        eventually(lambda: slow.stderr.index("store_waits"))
+    ledger = slow.settled()
+    told = Counter(json.loads(asked.body)["id"] for asked in server.asked)
+    assert (ledger["received"], ledger["delivered"], ledger["balanced"]) == (1, 1, True)
+    assert max(told.values()) == 1
+    assert slow.send({"title": "Disk full"})
+    assert slow.settled()["delivered"] == 2
 
-        ledger = service.settled()
-        told = [json.loads(asked.body) for asked in server.asked]
-        assert (ledger["received"], ledger["delivered"], ledger["balanced"]) == (1, 1, True)
-        assert max(sum(body["id"] == other["id"] for other in told) for body in told) == 1
-        assert service.send({"title": "Disk full"})
-        assert service.settled()["delivered"] == 2
+
+@promise("dead-worker-is-noticed-at-once")
+def test_what_a_worker_could_not_write_before_it_died_is_taken_up_at_once(
+    slow: Service, server: ScriptedServer
+) -> None:
+    """The failed commit must not make the door forget whose the task is."""
+    (door,) = slow.processes("mcp_responder.entrypoints.door")
+    (alert_id,) = slow.send(TROUBLE)
+    eventually(lambda: server.asked[0])
+    with full_disk(door):
+        eventually(lambda: slow.stderr.index("store_waits"))
+    os.kill(slow.worker(), signal.SIGKILL)
+    assert slow.settled()["balanced"]
+    assert slow.get(f"/v1/alerts/{alert_id}")["outcome"] == "delivered"
