@@ -105,9 +105,7 @@ class Receive:
 
     def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
         body, raw = _decoded(decode, raw)
-        plain = self._detection[-1]
-        source = named or next((source for source in self._detection if source.detects(body)), plain)
-        found = self._parse(source, body, raw, request)
+        found = self._parse(named or self._detect(body), body, raw, request)
         alerts: list[Alert] = []
         for item in found:
             alerts += self._unwrap(item, request, envelopes) if isinstance(item, Inner) else [item]

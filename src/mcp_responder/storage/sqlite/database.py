@@ -5,14 +5,18 @@ from __future__ import annotations
 import fcntl
 import math
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
 from mcp_responder.model.errors import Misconfigured, Transient
 
 FILE = "responder.db"
+ROWS_AT_ONCE = (64, 16, 4, 1)
+"""Sizes of inserts: few, so that the statements stay prepared."""
 HOUR_MS = 3_600_000
 
 
@@ -44,6 +48,22 @@ def connect(path: Path, *, cache_kib: int, read_only: bool = False) -> sqlite3.C
         # A log that a storm has blown up is cut back at the next checkpoint.
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
     return connection
+
+
+def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[object]], then: str = "") -> None:
+    """Insert rows, many to a statement; ``then`` follows the values (ON CONFLICT ...).
+
+    Each step of a statement gives up the interpreter's lock and has to queue for it again, so that a hundred rows
+    by ``executemany`` wait a hundred times while another thread computes.
+    """
+    start = 0
+    while start < len(rows):
+        size = next(size for size in ROWS_AT_ONCE if size <= len(rows) - start)
+        part = rows[start : start + size]
+        row = f"({','.join('?' * len(part[0]))})"
+        values = list(chain.from_iterable(part))
+        connection.execute(f"INSERT INTO {table} VALUES {','.join([row] * size)} {then}", values)  # noqa: S608
+        start += size
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -66,8 +66,7 @@ class SqliteStore(SqliteReader):
         def run(transaction: Transaction) -> list[Accepted]:
             return transaction.accept(batch, decide)
 
-        alert_ids = [incoming.alert.alert_id for incoming in batch]
-        self.writer.submit(Job(run=run, done=done, weight=size + ALERT_WEIGHT * len(batch), alert_ids=alert_ids))
+        self.writer.submit(Job(run=run, done=done, weight=size + ALERT_WEIGHT * len(batch), batch=batch))
 
     def commit(self, commit: Commit) -> None:
         self._wait(lambda done: self.submit_commit(commit, done))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -31,7 +32,7 @@ from mcp_responder.ports import (
     Situation,
     Verdict,
 )
-from mcp_responder.storage.sqlite.database import HOUR_MS, from_ms, to_ms
+from mcp_responder.storage.sqlite.database import HOUR_MS, from_ms, insert, to_ms
 
 READY, DELAYED, LEASED = 0, 1, 2
 LOOK_UP = 512
@@ -92,10 +93,13 @@ class Transaction:
     def _start(self) -> None:
         self._touched: dict[int, Known] = {}
         self._stored: set[str] = set()
+        self._absent: set[str] = set()
+        """Identities that are known to have no incident, unless one is opened now."""
+        self._firings: list[tuple[bytes, int]] = []
         self._alerts: list[tuple[object, ...]] = []
         self._bodies: list[tuple[int, bytes]] = []
         self._lines: list[tuple[int, int, bytes]] = []
-        self._tasks: list[tuple[int, str, str, int, int, int, bytes]] = []
+        self._tasks: list[tuple[object, ...]] = []
         self._counts: Counter[tuple[int, str]] = Counter()
         self._patterns: Counter[tuple[str, int, int, str]] = Counter()
         self.lanes_fed: set[str] = set()
@@ -114,18 +118,33 @@ class Transaction:
 
     # ------------------------------------------------------------------------------------------------------- accept
 
-    def look_up(self, alert_ids: Sequence[str]) -> None:
-        """Find out, for everybody's alerts at once, which of them were here before."""
-        for start in range(0, len(alert_ids), LOOK_UP):
-            part = [bytes.fromhex(alert_id) for alert_id in alert_ids[start : start + LOOK_UP]]
+    def look_up(self, batch: Sequence[Incoming]) -> None:
+        """Find out, for everybody's alerts at once, which were here before and which incidents they may belong to."""
+        stored = self._select("SELECT alert_id FROM alerts WHERE alert_id IN", [i.alert.alert_id for i in batch])
+        self._stored.update(alert_id.hex() for (alert_id,) in stored)
+        strange = {incoming.identity for incoming in batch} - self._identities.keys()
+        self._absent |= strange
+        latest = "SELECT max(seq) FROM incidents WHERE identity IN"
+        found = self._select("SELECT seq, body FROM incident_states WHERE seq IN", strange, latest, "GROUP BY identity")
+        for seq, body in found:
+            incident = decode_incident(body)
+            self._keep(self._incidents.get(incident.incident_id) or Known(seq, incident, new=False))
+
+    def _select(self, select: str, keys: Collection[str], inner: str = "", group: str = "") -> list[Any]:
+        """The rows of some keys, in few statements."""
+        rows: list[Any] = []
+        ordered = [bytes.fromhex(key) for key in keys]
+        for start in range(0, len(ordered), LOOK_UP):
+            part = ordered[start : start + LOOK_UP]
             # Filled up to a power of two, so that few statements are prepared.
             part += part[-1:] * ((1 << (len(part) - 1).bit_length()) - len(part))
-            marks = ",".join("?" * len(part))
-            rows = self._db.execute(f"SELECT alert_id FROM alerts WHERE alert_id IN ({marks})", part)  # noqa: S608
-            self._stored.update(alert_id.hex() for (alert_id,) in rows.fetchall())
+            marks = f"({','.join('?' * len(part))})"
+            sql = f"{select} ({inner} {marks} {group})" if inner else f"{select} {marks}"
+            rows += self._db.execute(sql, part).fetchall()
+        return rows
 
     def accept(self, batch: Sequence[Incoming], decide: Decide) -> list[Accepted]:
-        """See ``IncidentStore.accept``. Each ``alert_id`` must have been looked up."""
+        """See ``IncidentStore.accept``. The batch must have been looked up."""
         try:
             return [self._accept(incoming, decide) for incoming in batch]
         except ResponderError as refusal:
@@ -241,10 +260,11 @@ class Transaction:
         nameless = incoming.alarm == incoming.identity
         if nameless and known.firing:
             return
-        self._db.execute("INSERT OR IGNORE INTO firings VALUES (?, ?)", (bytes.fromhex(incoming.alarm), known.seq))
+        self._firings.append((bytes.fromhex(incoming.alarm), known.seq))
         known.firing = known.firing or nameless
 
     def _resolve(self, incoming: Incoming, received: int) -> None:
+        self._flush_firings()
         self._db.execute("DELETE FROM firings WHERE alarm = ?", (bytes.fromhex(incoming.alarm),))
         latest = self._identities.get(incoming.identity)
         if latest is not None:
@@ -277,6 +297,8 @@ class Transaction:
         if known is not None:
             self._identities.move_to_end(identity)
             return known
+        if identity in self._absent:
+            return None
         row = self._db.execute(
             "SELECT seq, body FROM incident_states WHERE seq ="
             " (SELECT seq FROM incidents WHERE identity = ? ORDER BY seq DESC LIMIT 1)",
@@ -305,6 +327,7 @@ class Transaction:
         return self._remember(Known(row[0], decode_incident(row[1]), new=False))
 
     def _firing_in(self, alarm: str) -> list[Known]:
+        self._flush_firings()
         rows = self._db.execute(
             "SELECT incident_id FROM firings JOIN incidents ON seq = incident WHERE alarm = ?", (bytes.fromhex(alarm),)
         )
@@ -348,6 +371,7 @@ class Transaction:
         known.changed = True
         self._touched[known.seq] = known
         if incident.status is IncidentStatus.RESOLVED:
+            self._flush_firings()
             self._db.execute("DELETE FROM firings WHERE incident = ?", (known.seq,))
             known.firing = False
         return known
@@ -431,7 +455,8 @@ class Transaction:
             due = to_ms(task.not_before) if task.not_before else now
             lane = task.work.lane
             state = READY if due <= now else DELAYED
-            row = (self._number("tasks"), lane, task.group, SEVERITY_RANK[task.severity], state, due, encode(task))
+            rank = SEVERITY_RANK[task.severity]
+            row = (self._number("tasks"), lane, task.group, rank, state, due, 0, None, encode(task))
             self._tasks.append(row)
             if state == READY:
                 self.lanes_fed.add(lane)
@@ -512,59 +537,48 @@ class Transaction:
         """Write what was gathered."""
         self._flush_tasks()
         self._flush_alerts()
-        if self._lines:
-            self._db.executemany("INSERT INTO timeline VALUES (?, ?, ?)", self._lines)
+        self._flush_firings()
+        insert(self._db, "timeline", self._lines)
         self._flush_incidents()
-        self._db.executemany(
-            "INSERT INTO patterns VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (signature, hour, severity, service) DO UPDATE SET count = count + excluded.count",
+        insert(
+            self._db,
+            "patterns",
             [(*key, count) for key, count in self._patterns.items()],
+            "ON CONFLICT (signature, hour, severity, service) DO UPDATE SET count = count + excluded.count",
         )
-        self._db.executemany(
-            "INSERT INTO ledger VALUES (?, ?, ?)"
-            " ON CONFLICT (hour, outcome) DO UPDATE SET count = count + excluded.count",
+        insert(
+            self._db,
+            "ledger",
             [(*key, count) for key, count in self._counts.items()],
+            "ON CONFLICT (hour, outcome) DO UPDATE SET count = count + excluded.count",
         )
 
     def _flush_alerts(self) -> None:
-        if self._alerts:
-            self._db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._alerts)
-            self._db.executemany("INSERT INTO alert_bodies VALUES (?, ?)", self._bodies)
-            self._alerts, self._bodies = [], []
+        insert(self._db, "alerts", self._alerts)
+        insert(self._db, "alert_bodies", self._bodies)
+        self._alerts, self._bodies = [], []
+
+    def _flush_firings(self) -> None:
+        insert(self._db, "firings", self._firings, "ON CONFLICT DO NOTHING")
+        self._firings = []
 
     def _flush_tasks(self) -> None:
-        if self._tasks:
-            self._db.executemany(
-                "INSERT INTO tasks (seq, lane, task_group, priority, state, due, receives, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
-                self._tasks,
-            )
-            self._tasks = []
+        insert(self._db, "tasks", self._tasks)
+        self._tasks = []
 
     def _flush_incidents(self) -> None:
         touched = self._touched.values()
-        self._db.executemany(
-            "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(known) for known in touched if known.new],
-        )
+        insert(self._db, "incidents", [_row(known) for known in touched if known.new])
         self._db.executemany(
             "UPDATE incidents SET severity = ?, status = ?, alerts = alerts + ?, last_seen = max(last_seen, ?)"
             " WHERE seq = ?",
-            [
-                (
-                    SEVERITY_RANK[known.incident.severity],
-                    known.incident.status,
-                    known.alerts,
-                    known.last_seen,
-                    known.seq,
-                )
-                for known in touched
-                if not known.new
-            ],
+            [_touch(known) for known in touched if not known.new],
         )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO incident_states VALUES (?, ?)",
+        insert(
+            self._db,
+            "incident_states",
             [(known.seq, encode(known.incident)) for known in touched if known.changed],
+            "ON CONFLICT (seq) DO UPDATE SET body = excluded.body",
         )
 
     def settle_cache(self) -> None:
@@ -577,6 +591,11 @@ class Transaction:
             self._incidents.pop(old.incident.incident_id, None)
         if len(self._incidents) > 2 * CACHED_INCIDENTS:
             self._incidents = {known.incident.incident_id: known for known in self._identities.values()}
+
+
+def _touch(known: Known) -> tuple[object, ...]:
+    incident = known.incident
+    return (SEVERITY_RANK[incident.severity], incident.status, known.alerts, known.last_seen, known.seq)
 
 
 def _row(known: Known) -> tuple[object, ...]:

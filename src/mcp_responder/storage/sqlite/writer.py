@@ -18,7 +18,7 @@ import structlog
 
 from mcp_responder.model.errors import ResponderError, Transient
 from mcp_responder.model.task import Leased
-from mcp_responder.ports import VISIBILITY, Clock
+from mcp_responder.ports import VISIBILITY, Clock, Incoming
 from mcp_responder.storage.sqlite.database import to_ms
 from mcp_responder.storage.sqlite.transaction import HalfWritten, Transaction
 
@@ -39,8 +39,8 @@ class Job(msgspec.Struct):
     run: Callable[[Transaction], Any]
     done: Done
     weight: int = 0
-    alert_ids: Sequence[str] = ()
-    """Alerts that ``run`` will accept: they are looked up for the whole group at once."""
+    batch: Sequence[Incoming] = ()
+    """What ``run`` will accept: it is looked up for the whole group at once."""
     durable: bool = True
     """Whether it must survive a power cut (a lease need only survive a crash)."""
 
@@ -193,7 +193,7 @@ class Writer:
         promoted = self._next_due is not None and self._next_due <= now
         if promoted:
             transaction.promote(now)
-        transaction.look_up([alert_id for job in jobs for alert_id in job.alert_ids])
+        transaction.look_up([incoming for job in jobs for incoming in job.batch])
         completions = [self._perform(job) for job in jobs]
         completions += self._feed()
         transaction.flush()
