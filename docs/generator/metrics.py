@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from docs.generator.markdown import MADE, code, table
 from mcp_responder import app
-from mcp_responder.entrypoints.door import DoorMetrics
+from mcp_responder.entrypoints.web.watch import DoorMetrics, Watch
 from mcp_responder.entrypoints.worker import Metrics
 from mcp_responder.operations import Operations
 from mcp_responder.storage.memory import MemoryStore
@@ -21,7 +21,7 @@ HEAD = f"""\
 on loopback without a proxy; else it needs a key with the scope `read`. Counters begin at 0 with each start of their
 process; the ledger and the queues are read from the store and survive.
 
-Histograms have the usual `_bucket`, `_sum` and `_count`. Counters and histograms also have a `_created` time.
+Histograms have the usual `_bucket`, `_sum` and `_count`.
 """
 ALERTS = (
     (
@@ -64,7 +64,7 @@ class Counted(NamedTuple):
 
 def metrics() -> list[Counted]:
     """All metrics, under the names that Prometheus sees."""
-    door = DoorMetrics(Operations(MemoryStore(app.clock), app.clock, app.build_route({})), ())
+    door = DoorMetrics(Operations(MemoryStore(app.clock), app.clock, app.build_route({})), Watch(), ())
     worker = Metrics()
     counters = [value for owner in (door, worker) for value in vars(owner).values() if hasattr(value, "_labelnames")]
     described = [(one.describe()[0], one._labelnames) for one in counters]

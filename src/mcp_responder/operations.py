@@ -40,6 +40,8 @@ from mcp_responder.ports import (
 )
 
 SCOPES = ("ingest", "read", "respond", "admin")
+LEDGER_SPAN = timedelta(days=2)
+"""How far back the ledger's law is watched while the service runs."""
 ALERTS_SHOWN = 50
 """Alerts that come with an incident; the rest are a query away."""
 

@@ -13,14 +13,11 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
 import uvicorn
 import uvloop
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mcp_responder import __version__, app
 from mcp_responder.entrypoints.web.api import create_api
@@ -28,12 +25,11 @@ from mcp_responder.entrypoints.web.auth import Authenticator
 from mcp_responder.entrypoints.web.headers import security_headers, with_cors
 from mcp_responder.entrypoints.web.ingest import Ingest
 from mcp_responder.entrypoints.web.problems import App, Receive, Scope, Send
+from mcp_responder.entrypoints.web.watch import DoorMetrics, Watch
 from mcp_responder.model.errors import Misconfigured, ResponderError
-from mcp_responder.operations import SCOPES, Operations
-from mcp_responder.pipeline.receive import Rejected
+from mcp_responder.operations import LEDGER_SPAN, SCOPES, Operations
 from mcp_responder.plumbing import logging
 from mcp_responder.plumbing.process import die_with_parent
-from mcp_responder.ports import Accepted, Incoming, LaneDepth
 from mcp_responder.settings import Loaded, Settings, load
 from mcp_responder.storage.sqlite.remote import StoreServer
 from mcp_responder.storage.sqlite.store import SqliteStore
@@ -44,114 +40,11 @@ READY_PIPE = "MCP_RESPONDER_READY_PIPE"
 """Number of a pipe's writing end: a line with the service's URL goes there once it is ready."""
 SILENT = "MCP_RESPONDER_SILENT"
 """Set by who starts the service for a story of its own: no banner."""
-LEDGER_SPAN = timedelta(days=2)
-LINES_A_SECOND = 20
+LAW_SECONDS = 60.0
+"""How often the ledger's law is checked."""
 FIRST_KEY = "first"
 
 log = structlog.get_logger()
-
-
-class DoorMetrics:
-    """What the door counts, and the state of ledger and queue read at each scrape."""
-
-    def __init__(self, operations: Operations, lanes: Sequence[str]) -> None:
-        self._operations = operations
-        self._idle = dict.fromkeys(lanes, LaneDepth(ready=0, delayed=0, leased=0, oldest=0.0))
-        # Else each counter is shown twice, the second time with its birthday.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
-        self.received = Counter(
-            "responder_alerts_received", "Alerts accepted, repeats left out.", ["source"], registry=self.registry
-        )
-        self.repeats = Counter("responder_alerts_repeated", "Senders' retries.", registry=self.registry)
-        self.rejected = Counter("responder_alerts_rejected", "Items refused.", ["code"], registry=self.registry)
-        self.seconds = Histogram(
-            "responder_accept_seconds",
-            "From the first byte of a request to its durable commit.",
-            registry=self.registry,
-            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
-        )
-        self.worker = b""
-        self.registry.register(self)
-
-    def text(self) -> bytes:
-        """Prometheus's text format: the door's metrics, then the worker's latest report."""
-        return generate_latest(self.registry) + self.worker
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        ledger = self._operations.ledger(app.clock() - LEDGER_SPAN)
-        counts = GaugeMetricFamily(
-            "responder_ledger", "Events of the last two days by what became of them.", labels=["outcome"]
-        )
-        for outcome in ("received", "delivered", "merged", "dead", "in_flight"):
-            counts.add_metric([outcome], getattr(ledger, outcome))
-        for rule, count in ledger.suppressed.items():
-            counts.add_metric([f"suppressed:{rule}"], count)
-        yield counts
-        yield GaugeMetricFamily(
-            "responder_ledger_imbalance",
-            "Hours of the last two days in which received isn't what became of it; must be 0.",
-            value=sum(hour.balance != 0 for hour in ledger.hours),
-        )
-        depth = GaugeMetricFamily("responder_queue_depth", "Tasks by lane and state.", labels=["lane", "state"])
-        age = GaugeMetricFamily("responder_queue_age_seconds", "Age of the oldest due task.", labels=["lane"])
-        for lane, tasks in {**self._idle, **self._operations.depth()}.items():
-            for state in ("ready", "delayed", "leased"):
-                depth.add_metric([lane, state], getattr(tasks, state))
-            age.add_metric([lane], tasks.oldest)
-        yield depth
-        yield age
-
-
-class Watch:
-    """Told of each ingest request: counts, and logs what changed an incident (in a storm only the first lines)."""
-
-    def __init__(self, metrics: DoorMetrics) -> None:
-        self._metrics = metrics
-        self._second = 0
-        self._lines = 0
-
-    def __call__(
-        self, incoming: Sequence[Incoming], accepted: Sequence[Accepted], rejected: Sequence[Rejected], seconds: float
-    ) -> None:
-        metrics = self._metrics
-        metrics.seconds.observe(seconds)
-        for item in rejected:
-            metrics.rejected.labels(item.error.code).inc()
-        received: dict[str, int] = {}
-        for answer, arrived in zip(accepted, incoming, strict=True):
-            if answer.verdict is None:
-                metrics.repeats.inc()
-                continue
-            source = arrived.alert.source
-            received[source] = received.get(source, 0) + 1
-            if answer.verdict.changed:
-                self._changed(answer, arrived, seconds)
-        for source, count in received.items():
-            metrics.received.labels(source).inc(count)
-
-    def _changed(self, answer: Accepted, arrived: Incoming, seconds: float) -> None:
-        second = int(arrived.alert.received_at.timestamp())
-        if second != self._second:
-            if self._lines > LINES_A_SECOND:
-                log.info("lines_left_out", metrics={"lines": self._lines - LINES_A_SECOND})
-            self._second, self._lines = second, 0
-        self._lines += 1
-        if self._lines > LINES_A_SECOND or answer.verdict is None:
-            return
-        for incident in answer.verdict.changed:
-            log.info(
-                f"incident_{incident.event}",
-                function="reception",
-                alert_id=answer.alert_id,
-                incident_id=incident.incident_id,
-                source=arrived.alert.source,
-                severity=incident.severity,
-                metrics={"seconds": round(seconds, 4)},
-            )
 
 
 class Server(uvicorn.Server):
@@ -197,7 +90,8 @@ async def run(loaded: Loaded) -> None:
     first_token = first_key(operations, settings)
     token = secrets.token_urlsafe(32)
     authenticator = Authenticator(store.keys, app.clock, settings.api_key, token)
-    metrics = DoorMetrics(operations, ("analysis", *(f"channel:{name}" for name in channels)))
+    watch = Watch()
+    metrics = DoorMetrics(operations, watch, ("analysis", *(f"channel:{name}" for name in channels)))
     loop = asyncio.get_running_loop()
 
     def hand_over(completions: Sequence[Completion]) -> None:
@@ -215,7 +109,7 @@ async def run(loaded: Loaded) -> None:
         body_limit=settings.http.body_limit,
         public_url=settings.public_url.rstrip("/"),
         headers=headers,
-        seen=Watch(metrics),
+        seen=watch,
     )
     api = create_api(
         operations=operations,
@@ -239,15 +133,28 @@ async def run(loaded: Loaded) -> None:
     banner(url, first_token, settings)
     announce(url)
     gc.freeze()
+    law = asyncio.create_task(keep_the_law(operations))
     log.info("door_started", url=url, data_dir=str(folder.absolute()), config=loaded.file)
     try:
         await server.serve(sockets=[listener])
     finally:
+        law.cancel()
         worker_door.stop()
         (folder / RUNTIME).unlink(missing_ok=True)
         store.writer.hand_over = complete
         await asyncio.to_thread(store.close)
         log.info("door_stopped")
+
+
+async def keep_the_law(operations: Operations) -> None:
+    """Say so loudly, and again every minute, when received isn't what became of it."""
+    while True:
+        await asyncio.sleep(LAW_SECONDS)
+        with contextlib.suppress(sqlite3.Error):
+            ledger = await asyncio.to_thread(operations.ledger, app.clock() - LEDGER_SPAN)
+            for hour in ledger.hours:
+                if hour.balance:
+                    log.error("ledger_broken", hour=hour.hour.isoformat(), metrics={"missing": hour.balance})
 
 
 def server_config(door: App, settings: Settings) -> uvicorn.Config:
