@@ -48,11 +48,15 @@ class Refused(InvalidRequest):
 
 
 class Transient(ResponderError):
-    """Didn't work now and may work later; ``retry_after`` is in seconds when the other side said so."""
+    """Didn't work now and may work later; ``retry_after`` is in seconds when the other side said so.
 
-    def __init__(self, detail: str, retry_after: float | None = None) -> None:
+    ``doubtful``: it may have worked all the same, such as a request that was sent and never answered.
+    """
+
+    def __init__(self, detail: str, retry_after: float | None = None, *, doubtful: bool = False) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        self.doubtful = doubtful
 
 
 class Permanent(ResponderError):

@@ -83,7 +83,6 @@ class Receive:
 
     def _items(self, body: bytes) -> Sequence[bytes]:
         """The JSON values of a request: those of an array, or the one."""
-        self._check_depth(body)
         text = body.lstrip()
         if not text:
             raise InvalidRequest("empty_body", "The request has no body; send one alert or an array of them as JSON.")
@@ -104,6 +103,7 @@ class Receive:
             raise InvalidRequest("too_deep", f"The JSON is nested deeper than {limit} levels.", status=413)
 
     def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
+        self._check_depth(raw)
         body, raw = _decoded(decode, raw)
         found = self._parse(named or self._detect(body), body, raw, request)
         alerts: list[Alert] = []
@@ -133,7 +133,6 @@ class Receive:
     def _unwrap(self, inner: Inner, request: Request, envelopes: int) -> list[Alert]:
         if envelopes == 0:
             raise InvalidRequest("too_many_envelopes", f"More than {ENVELOPES} envelopes around an alert.", status=422)
-        self._check_depth(inner.body)
         alerts = self._read(inner.body, None, request, envelopes - 1)
         if not inner.event_id:
             return alerts
@@ -195,20 +194,11 @@ def _malformed(error: Exception) -> InvalidRequest:
 def _depth(body: bytes) -> int:
     """Deepest nesting of brackets; those inside of strings don't count."""
     deepest = level = 0
-    in_string = escaped = False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif byte in b"]}":
-            level -= 1
+    for byte in _STRING.sub(b"", body).translate(None, _NO_BRACKETS):
+        level += 1 if byte in b"[{" else -1
+        deepest = max(deepest, level)
     return deepest
+
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
