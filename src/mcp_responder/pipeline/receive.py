@@ -98,9 +98,10 @@ class Receive:
         return [bytes(item) for item in items]
 
     def _check_depth(self, body: bytes) -> None:
-        limit = self._limits.depth
+        # An item of an array stands one level deep already.
+        limit = self._limits.depth - 1
         if body.count(b"[") + body.count(b"{") > limit and _depth(body) > limit:
-            raise InvalidRequest("too_deep", f"The JSON is nested deeper than {limit} levels.", status=413)
+            raise _too_deep()
 
     def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
         self._check_depth(raw)
@@ -187,8 +188,13 @@ def _whole_escape(found: re.Match[str]) -> str:
 
 
 def _malformed(error: Exception) -> InvalidRequest:
-    words = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-    return InvalidRequest("malformed_json", f"The body is not valid JSON: {words}.")
+    if isinstance(error, RecursionError):
+        return _too_deep()
+    return InvalidRequest("malformed_json", f"The body is not valid JSON: {error}.")
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest("too_deep", "The JSON is nested too deep to be an alert.", status=413)
 
 
 def _depth(body: bytes) -> int:
