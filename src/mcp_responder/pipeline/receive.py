@@ -72,6 +72,7 @@ class Receive:
         rejected: list[Rejected] = []
         for index, raw in enumerate(items):
             try:
+                self._check_depth(raw, outside=raw is not request.body)
                 alerts = self._read(raw, named, request, ENVELOPES)
             except InvalidRequest as error:
                 rejected.append(Rejected(index=index, error=error))
@@ -97,14 +98,12 @@ class Receive:
             )
         return [bytes(item) for item in items]
 
-    def _check_depth(self, body: bytes) -> None:
-        # An item of an array stands one level deep already.
-        limit = self._limits.depth - 1
+    def _check_depth(self, body: bytes, outside: int = 0) -> None:
+        limit = self._limits.depth - outside
         if body.count(b"[") + body.count(b"{") > limit and _depth(body) > limit:
             raise _too_deep()
 
     def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
-        self._check_depth(raw)
         body, raw = _decoded(decode, raw)
         found = self._parse(named or self._detect(body), body, raw, request)
         alerts: list[Alert] = []
@@ -134,6 +133,7 @@ class Receive:
     def _unwrap(self, inner: Inner, request: Request, envelopes: int) -> list[Alert]:
         if envelopes == 0:
             raise InvalidRequest("too_many_envelopes", f"More than {ENVELOPES} envelopes around an alert.", status=422)
+        self._check_depth(inner.body)
         alerts = self._read(inner.body, None, request, envelopes - 1)
         if not inner.event_id:
             return alerts
