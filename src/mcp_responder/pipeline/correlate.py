@@ -43,8 +43,10 @@ def identity_of(alert: Alert, fields: tuple[str, ...]) -> str:
 
 
 def alarm_of(alert: Alert, identity: str) -> str:
-    """What fires: the sender's own stable identity, or the incident's when it has none."""
-    return _digest(alert.source, alert.source_id) if alert.source_id else identity
+    """What fires: the sender's own stable identity; without one, the resource's part in the incident."""
+    if alert.source_id:
+        return _digest(alert.source, alert.source_id)
+    return _digest(identity, alert.resource) if alert.resource else identity
 
 
 @lru_cache(maxsize=4096)
@@ -107,6 +109,11 @@ class Correlate:
         )
 
     def _resolved(self, alert: Alert, situation: Situation) -> Verdict:
+        latest = situation.latest
+        nameless = not alert.source_id and not alert.resource
+        if nameless and not situation.firing_in and latest and latest.status is not IncidentStatus.RESOLVED:
+            # It names neither alarm nor resource: it speaks of the incident as a whole.
+            return self._told(alert, changes.resolve_by_alert(latest, alert))
         ended = [
             self._told(alert, changes.resolve_by_alert(incident, alert))
             for incident, others in zip(situation.firing_in, situation.others_firing, strict=True)

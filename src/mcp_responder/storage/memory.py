@@ -125,7 +125,7 @@ class _State(msgspec.Struct, kw_only=True):
         if alert.alert_id not in self.alerts:
             return incoming
         last = self.alerts[self.recurrences.get(alert.alert_id, alert.alert_id)].alert
-        if not incoming.unstable or alert.received_at - last.received_at < SAME_BYTES_WINDOW:
+        if not incoming.unstable or abs(alert.received_at - last.received_at) < SAME_BYTES_WINDOW:
             return None
         name = _recurrence(alert)
         self.recurrences[alert.alert_id] = name

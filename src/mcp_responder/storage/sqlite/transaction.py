@@ -36,6 +36,7 @@ from mcp_responder.storage.sqlite.database import HOUR_MS, from_ms, insert, to_m
 
 READY, DELAYED, LEASED = 0, 1, 2
 LOOK_UP = 512
+MOST_FIRING = 64
 CACHED_INCIDENTS = 4096
 CACHED_RESOLVES = 10_000
 REORDER_MS = int(REORDER_WINDOW / timedelta(milliseconds=1))
@@ -67,8 +68,8 @@ class Known:
         self.changed = new
         self.alerts = 0
         self.last_seen = 0
-        self.firing = False
-        """Whether the alarm without an id of its own is known to fire."""
+        self.firing: set[str] = set()
+        """Some of the alarms without an id of their own that are known to fire."""
 
 
 class Transaction:
@@ -243,7 +244,7 @@ class Transaction:
         self._flush_alerts()
         first = self._db.execute("SELECT received_at FROM alerts WHERE alert_id = ?", (content,)).fetchone()
         again = self._db.execute("SELECT received_at FROM recurrences WHERE content_id = ?", (content,)).fetchone()
-        if received - max(first[0], again[0] if again else 0) < SAME_BYTES_MS:
+        if abs(received - max(first[0], again[0] if again else 0)) < SAME_BYTES_MS:
             return None
         # The name follows from what and when, so that deciding again finds the same.
         name = blake2b(f"{alert.alert_id}@{received}".encode(), digest_size=12).digest()
@@ -257,18 +258,19 @@ class Transaction:
         return row[0].hex() if row else alert.alert_id
 
     def _fire(self, incoming: Incoming, known: Known) -> None:
-        nameless = incoming.alarm == incoming.identity
-        if nameless and known.firing:
+        if incoming.alarm in known.firing:
             return
         self._firings.append((bytes.fromhex(incoming.alarm), known.seq))
-        known.firing = known.firing or nameless
+        # An alarm with an id of its own may fire, and end, in other incidents, too.
+        if not incoming.alert.source_id and len(known.firing) < MOST_FIRING:
+            known.firing.add(incoming.alarm)
 
     def _resolve(self, incoming: Incoming, received: int) -> None:
         self._flush_firings()
         self._db.execute("DELETE FROM firings WHERE alarm = ?", (bytes.fromhex(incoming.alarm),))
         latest = self._identities.get(incoming.identity)
         if latest is not None:
-            latest.firing = False
+            latest.firing.discard(incoming.alarm)
         alert = incoming.alert
         if alert.timestamp is None:
             return
@@ -373,7 +375,7 @@ class Transaction:
         if incident.status is IncidentStatus.RESOLVED:
             self._flush_firings()
             self._db.execute("DELETE FROM firings WHERE incident = ?", (known.seq,))
-            known.firing = False
+            known.firing.clear()
         return known
 
     # ------------------------------------------------------------------------------------------------------- commit
@@ -478,6 +480,10 @@ class Transaction:
         row = self._db.execute("SELECT min(due) FROM tasks WHERE state > ?", (READY,)).fetchone()
         if row[0] is not None:
             self._expect(row[0])
+
+    def shift(self, milliseconds: int) -> None:
+        """Move the ends of all delays and leases."""
+        self._db.execute("UPDATE tasks SET due = due + ? WHERE state > ?", (milliseconds, READY))
 
     def receive(self, lane: str, limit: int, until: datetime) -> list[Leased]:
         """Lease due tasks; see ``TaskQueue.receive``."""

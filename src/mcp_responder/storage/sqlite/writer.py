@@ -26,6 +26,8 @@ GROUP_BYTES = 1024 * 1024
 """A group is closed when it holds this much, so that no request waits behind a giant one."""
 BEHIND_BYTES = 32 * 1024 * 1024
 """With this much waiting the writer is behind, and says so instead of taking more."""
+SET_BACK_MS = 60_000
+"""A clock that goes back this far was set."""
 REST = 1.0
 """Seconds before the writer tries again by itself what has failed, such as promoting tasks on a full disk."""
 
@@ -58,9 +60,12 @@ Completion = tuple[Done, Any, BaseException | None]
 
 
 def complete(completions: Sequence[Completion]) -> None:
-    """Tell everybody of a group."""
+    """Tell everybody of a group; one who can't be told doesn't keep the others waiting."""
     for done, result, error in completions:
-        done(result, error)
+        try:
+            done(result, error)
+        except Exception:
+            log.exception("completion_failed")
 
 
 class Writer:
@@ -79,6 +84,8 @@ class Writer:
         self._written_bytes = 0
         self._transaction = Transaction(connection)
         self._next_due: int | None = 0
+        self._latest = 0
+        """The latest time that a transaction had, in milliseconds."""
         self._rest = 0.0
         self._stale = False
         """Whether what the transaction remembers was undone."""
@@ -102,11 +109,11 @@ class Writer:
         self._thread.join()
 
     def submit(self, job: Job) -> None:
-        """Queue a job. Raises Transient if the writer is behind."""
+        """Queue a job. Raises Transient if the writer is behind, for a job that brings more to write."""
         with self._submitting:
             if self._stopped:
                 raise Transient("The store is closing; nothing was accepted.", retry_after=5)
-            if self._submitted_bytes - self._written_bytes > BEHIND_BYTES:
+            if job.weight and self._submitted_bytes - self._written_bytes > BEHIND_BYTES:
                 raise Transient("The store is behind with writing; nothing was accepted.", retry_after=1)
             self._submitted_bytes += job.weight
             self._jobs.put(job)
@@ -190,6 +197,11 @@ class Writer:
             self._stale = False
         self._set_durability(any(job.durable for job in jobs))
         transaction.begin()
+        if now < self._latest - SET_BACK_MS:
+            # What was planned by the wrong clock would come too late by as much.
+            transaction.shift(now - self._latest)
+            self._next_due = now
+        self._latest = now
         promoted = self._next_due is not None and self._next_due <= now
         if promoted:
             transaction.promote(now)
