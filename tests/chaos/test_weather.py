@@ -232,7 +232,7 @@ def test_a_delivery_whose_worker_is_lost_three_times_is_buried(house: House, ser
     assert house.notify() == 1
     assert server.asked == []
     (letter,) = house.store.dead_letters(10)
-    assert letter.reason == "its worker was lost 3 times while delivering"
+    assert letter.reason == "its worker was lost, or failed, 3 times while delivering"
     assert house.sender.outcome_of(alert) == "dead"
     assert house.ledger() == {"dead": 1}
 
@@ -253,9 +253,9 @@ def test_after_three_lost_analyses_people_are_told_without_one(house: House) -> 
     house.notify()
     (body,) = house.told
     assert (body["type"], body["analysis"]) == ("incident.analysis_failed", None)
-    assert "its worker was lost 3 times" in body["timeline"][-1]["text"]
+    assert "its worker was lost, or failed, 3 times" in body["timeline"][-1]["text"]
     assert house.sender.outcome_of(alert) == "delivered"
-    assert [letter.reason for letter in house.store.dead_letters(10)] == ["its worker was lost 3 times while analysing"]
+    assert [letter.reason for letter in house.store.dead_letters(10)] == ["its worker was lost, or failed, 3 times while analysing"]
     assert house.ledger() == {"delivered": 1}
 
 

@@ -16,7 +16,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a channel may say about an incident, as it stands now. A channel chooses and cuts.
 
     ``delivery_id`` is the same for every try of the same news on the same channel, so that the other side can tell a
-    repeat. ``doubtful`` is set when an earlier try was cut off (a crash) and may have arrived.
+    repeat. ``doubtful`` is set when an earlier try was cut off (a crash, a request without an answer) and may have
+    arrived.
     """
 
     delivery_id: str
@@ -36,13 +37,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReceiptState(enum.StrEnum):
     DELIVERED = "delivered"
+    RETRYING = "retrying"
     DEAD = "dead"
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """How far a channel is with an incident: there is one per incident and channel.
 
-    ``reference`` is the other side's own key (thread, ticket, message id), for the update that follows.
+    ``reference`` is the other side's own key (thread, ticket, message id), for the update that follows. While it is
+    retrying, ``news`` is the last that was delivered (0 for none), and ``retry_at`` when the next try is planned: news
+    that comes meanwhile waits for that.
     """
 
     channel: str
@@ -55,3 +59,4 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 1
     doubtful: bool = False
     detail: str = ""
+    retry_at: datetime | None = None

@@ -45,6 +45,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 1
     not_before: datetime | None = None
     first_due: datetime | None = None
+    doubtful: bool = False
+    """An earlier try may have worked although it seemed to fail."""
 
     @property
     def group(self) -> str:

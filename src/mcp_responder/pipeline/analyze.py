@@ -36,7 +36,7 @@ class Analyzer:
         work = leased.task.work
         assert isinstance(work, Analyze)  # noqa: S101 - the lane carries nothing else
         if leased.receives > MAX_RECEIVES:
-            reason = f"its worker was lost {MAX_RECEIVES} times while analysing"
+            reason = f"its worker was lost, or failed, {MAX_RECEIVES} times while analysing"
             return self._commit(
                 leased, lambda incident: changes.analysis_failed(incident, self._clock(), reason), None, reason
             )

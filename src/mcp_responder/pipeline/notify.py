@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from mcp_responder.model.errors import Permanent, Transient
 from mcp_responder.model.incident import Event, Incident, TimelineEntry
 from mcp_responder.model.message import Message, Receipt, ReceiptState
@@ -39,6 +41,8 @@ class Notifier:
         self._public_url = public_url
         self._spread = spread
         self._observe = observe
+        self._held: dict[str, datetime] = {}
+        """Channels whose other side has asked for a pause, and until when."""
 
     def notify(self, leased: Leased, channel: Channel | None) -> Incident:
         """Do the task and commit what came of it; the incident that it is about.
@@ -55,7 +59,12 @@ class Notifier:
         elif channel is None:
             self._hand_on(leased, incident, f"the channel '{work.channel}' is no longer configured")
         elif leased.receives > MAX_RECEIVES:
-            self._bury(leased, incident, f"its worker was lost {MAX_RECEIVES} times while delivering")
+            self._bury(leased, incident, f"its worker was lost, or failed, {MAX_RECEIVES} times while delivering")
+        elif previous and previous.retry_at and self._clock() < previous.retry_at and not leased.task.not_before:
+            # The planned try will bring the channel up to date with this news, too.
+            self._store.commit(Commit(finished=leased))
+        elif (held := self._held.get(work.channel)) and self._clock() < held:
+            self._postpone(leased, incident, previous, held)
         else:
             self._deliver(leased, channel, previous, self._message(leased, work, record))
         return incident
@@ -78,7 +87,7 @@ class Notifier:
             timeline=self._store.timeline(work.incident_id),
             links=self._store.alert(incident.alert_id).alert.links,
             url=f"{self._public_url}/v1/incidents/{incident.incident_id}",
-            doubtful=leased.receives > 1,
+            doubtful=leased.receives > 1 or leased.task.doubtful,
             late_seconds=int(late.total_seconds()) if late > LATE else 0,
         )
 
@@ -86,7 +95,7 @@ class Notifier:
         try:
             delivered = channel.deliver(message, previous)
         except (Transient, Permanent) as error:
-            self._failed(leased, message.incident, error)
+            self._failed(leased, message.incident, previous, error)
         else:
             self._delivered(leased, message, delivered)
 
@@ -125,11 +134,13 @@ class Notifier:
             reference=delivered.reference,
             url=delivered.url,
             attempts=leased.task.attempt,
-            doubtful=leased.receives > 1,
+            doubtful=leased.receives > 1 or leased.task.doubtful,
             detail=detail,
         )
 
-    def _failed(self, leased: Leased, incident: Incident, error: Transient | Permanent) -> None:
+    def _failed(
+        self, leased: Leased, incident: Incident, previous: Receipt | None, error: Transient | Permanent
+    ) -> None:
         now = self._clock()
         task = again(leased.task, error, now, self._schedule, self._spread())
         self._count(leased, "retried" if task else "dead", type(error).__name__, incident)
@@ -137,13 +148,37 @@ class Notifier:
             self._bury(leased, incident, str(error))
             return
         assert task.not_before is not None  # noqa: S101
+        if isinstance(error, Transient) and error.retry_after:
+            self._held[_channel(leased)] = now + timedelta(seconds=error.retry_after)
         text = f"try {leased.task.attempt}: {error} Next try at {task.not_before:%H:%M:%S} UTC."
         entry = TimelineEntry(at=now, event=Event.DELIVERY_RETRIED, channel=_channel(leased), text=text)
-        self._store.commit(Commit(incident_id=incident.incident_id, entries=(entry,), tasks=(task,), finished=leased))
+        self._plan(leased, task, incident, previous, entry)
+
+    def _postpone(self, leased: Leased, incident: Incident, previous: Receipt | None, until: datetime) -> None:
+        """The other side asked for a pause: this try doesn't count, and comes after it."""
+        planned = replace(leased.task, not_before=until, first_due=leased.task.first_due or self._clock())
+        self._plan(leased, planned, incident, previous)
+
+    def _plan(
+        self, leased: Leased, task: Task, incident: Incident, previous: Receipt | None, *entries: TimelineEntry
+    ) -> None:
+        kept = Delivered(reference=previous.reference, url=previous.url) if previous else Delivered()
+        receipt = replace(
+            self._receipt(leased, incident, ReceiptState.RETRYING, self._clock(), kept),
+            news=previous.news if previous and previous.state is not ReceiptState.DEAD else 0,
+            retry_at=task.not_before,
+        )
+        self._store.commit(
+            Commit(incident_id=incident.incident_id, entries=entries, tasks=(task,), receipt=receipt, finished=leased)
+        )
 
     def _hand_on(self, leased: Leased, incident: Incident, reason: str) -> None:
         """Bury the task, and have those told who are configured now and haven't heard the news."""
-        heard = {r.channel for r in self._store.receipts(incident.incident_id) if r.news >= incident.news}
+        heard = {
+            r.channel
+            for r in self._store.receipts(incident.incident_id)
+            if r.state is ReceiptState.DELIVERED and r.news >= incident.news
+        }
         others = tuple(channel for channel in self._route(incident) if channel not in heard)
         self._bury(leased, incident, reason, notify(incident, others))
 

@@ -32,4 +32,10 @@ def again(task: Task, error: Exception, now: datetime, schedule: Schedule, sprea
         wait = max(wait, timedelta(seconds=error.retry_after))
     # The last try falls on the end of the schedule, not beyond it.
     not_before = min(now + wait, first_due + schedule.give_up)
-    return msgspec.structs.replace(task, attempt=task.attempt + 1, not_before=not_before, first_due=first_due)
+    return msgspec.structs.replace(
+        task,
+        attempt=task.attempt + 1,
+        not_before=not_before,
+        first_due=first_due,
+        doubtful=task.doubtful or error.doubtful,
+    )
