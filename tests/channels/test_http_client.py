@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from mcp_responder.plumbing.http import USER_AGENT, HttpClient, HttpFailure
 
-from .server import Reply, ScriptedServer, scripted_server
+from .server import Manner, Reply, ScriptedServer, scripted_server
 
 TLS = Path(__file__).parent / "tls"
 
@@ -100,10 +103,110 @@ def test_a_failure_says_what_went_wrong_and_where_only(
     assert caught.value.__suppress_context__
 
 
+@contextmanager
+def dripping(pause: float, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port of a server that sends one byte of an endless response header now and then."""
+    over = threading.Event()
+
+    def serve() -> None:
+        with suppress(OSError):
+            accepted = listener.accept()[0]
+            with tls.wrap_socket(accepted, server_side=True) if tls else accepted as connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                while not over.wait(pause):
+                    connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        over.set()
+        thread.join()
+
+
+def test_a_header_that_drips_is_not_waited_for_beyond_the_time_out(http: HttpClient) -> None:
+    started = time.monotonic()
+    with dripping(0.05) as port, pytest.raises(HttpFailure, match="no complete answer") as caught:
+        http.request("POST", f"http://127.0.0.1:{port}/", b"x", timeout=0.3)
+    assert 0.25 < time.monotonic() - started < 1.5
+    assert caught.value.sent
+
+
+def test_a_header_that_drips_inside_tls_is_not_waited_for_either() -> None:
+    http = HttpClient(tls=ssl.create_default_context(cafile=TLS / "localhost.crt"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "localhost.crt", TLS / "localhost.key")
+    started = time.monotonic()
+    with dripping(0.05, context) as port, pytest.raises(HttpFailure, match="no complete answer") as caught:
+        http.request("POST", f"https://127.0.0.1:{port}/", b"x", timeout=0.3)
+    assert 0.25 < time.monotonic() - started < 1.5
+    assert caught.value.sent
+    http.close()
+
+
+def test_a_server_that_does_not_read_is_not_waited_for_beyond_the_time_out(http: HttpClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(HttpFailure) as caught:
+        started = time.monotonic()
+        http.request("POST", f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 50_000_000, timeout=0.3)
+    assert time.monotonic() - started < 1.5
+    assert caught.value.sent
+
+
+def test_a_request_after_one_that_timed_out_has_its_own_time(http: HttpClient, server: ScriptedServer) -> None:
+    server.script(Reply(manner="hang"), Reply(delay=0.3))
+    with pytest.raises(HttpFailure):
+        http.request("POST", server.url, b"x", timeout=0.1)
+    assert http.request("POST", server.url, b"x", timeout=5).status == 200
+
+
+@pytest.mark.parametrize("manner", ["hang", "drip", "close", "half", "garbage"])
+def test_a_request_without_a_whole_answer_may_have_been_done(
+    http: HttpClient, server: ScriptedServer, manner: Manner
+) -> None:
+    server.script(Reply(manner=manner))
+    with pytest.raises(HttpFailure) as caught:
+        http.request("POST", server.url, b"x", timeout=0.2)
+    assert caught.value.sent
+
+
+def test_a_connection_that_is_never_made_sends_nothing(http: HttpClient) -> None:
+    """The queue of those who wait to be accepted is full, so nobody answers."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        with suppress(TimeoutError):
+            while True:
+                waiting.enter_context(socket.create_connection(listener.getsockname(), timeout=0.1))
+        with pytest.raises(HttpFailure, match="no connection to") as caught:
+            http.request("POST", f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x", timeout=0.3)
+    assert not caught.value.sent
+
+
+def test_a_tls_handshake_without_an_answer_sends_nothing(http: HttpClient) -> None:
+    started = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(HttpFailure) as caught:
+        http.request("POST", f"https://127.0.0.1:{listener.getsockname()[1]}/", b"x", timeout=0.3)
+    assert time.monotonic() - started < 1.5
+    assert not caught.value.sent
+
+
+def test_what_failed_after_sending_does_not_count_for_the_next(http: HttpClient, server: ScriptedServer) -> None:
+    server.script(Reply(manner="close"))
+    with pytest.raises(HttpFailure) as caught:
+        http.request("POST", server.url, b"x")
+    assert caught.value.sent
+    for url in ("http://nobody.invalid/", "http://"):
+        with pytest.raises(HttpFailure) as caught:
+            http.request("GET", url)
+        assert not caught.value.sent
+
+
 def test_nobody_listens(http: HttpClient, server: ScriptedServer) -> None:
     server.stop()
-    with pytest.raises(HttpFailure, match=r"no connection to 127\.0\.0\.1:\d+ \(Connection refused\)"):
+    with pytest.raises(HttpFailure, match=r"no connection to 127\.0\.0\.1:\d+ \(Connection refused\)") as caught:
         http.request("GET", server.url)
+    assert not caught.value.sent
 
 
 def test_a_name_that_nobody_has(http: HttpClient) -> None:
@@ -119,9 +222,10 @@ def test_an_address_that_is_none(http: HttpClient, url: str) -> None:
 
 
 def test_an_unknown_certificate_is_refused(http: HttpClient, tls_server: ScriptedServer) -> None:
-    with pytest.raises(HttpFailure, match=r"no TLS connection to .* \(self-signed certificate\)"):
+    with pytest.raises(HttpFailure, match=r"no TLS connection to .* \(self-signed certificate\)") as caught:
         http.request("GET", f"https://{tls_server.place}/T0K3N")
     assert not tls_server.asked
+    assert not caught.value.sent
 
 
 def test_a_given_context_decides_whom_to_trust_but_never_allows_old_tls(tls_server: ScriptedServer) -> None:

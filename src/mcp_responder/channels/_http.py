@@ -40,7 +40,7 @@ class HttpSender:
         try:
             response = self._http.request(method, url, body, headers, self._timeout)
         except HttpFailure as failure:
-            raise Transient(str(failure)) from None
+            raise Transient(str(failure), doubtful=failure.sent) from None
         if 200 <= response.status < 300:
             return response
         raise error_for(url, response, self._clock(), (*self._secrets, *secret_parts(url)))

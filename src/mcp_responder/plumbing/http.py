@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import base64
 import logging
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 import urllib3
 from urllib3 import exceptions as failures
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import parse_url
 
 from mcp_responder import __version__
-
-if TYPE_CHECKING:
-    from urllib3.connectionpool import HTTPConnectionPool
 
 USER_AGENT = f"mcp-responder/{__version__}"
 
@@ -28,7 +29,14 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.CRITICAL)
 
 
 class HttpFailure(Exception):
-    """No usable answer came back. The words name host and port only: the rest of an address may be secret."""
+    """No usable answer came back. The words name host and port only: the rest of an address may be secret.
+
+    ``sent``: the other side may have got the request, and done what it asks for.
+    """
+
+    def __init__(self, words: str, *, sent: bool = False) -> None:
+        super().__init__(words)
+        self.sent = sent
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
@@ -75,10 +83,76 @@ def address_of(url: str) -> Address:
     )
 
 
+class _Exchange(threading.local):
+    """The request that this thread has under way: when it must be over, and whether the other side may have it."""
+
+    deadline = 0.0
+    sent = False
+
+    def begin(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.sent = False
+
+    def left(self) -> float:
+        """Seconds until the deadline. Raises TimeoutError when there are none."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+_exchange = _Exchange()
+
+
+class _Timed(socket.socket):
+    """Waits no longer than until the request's deadline.
+
+    A socket's own time-out starts anew with each byte, so a server that drips them would hold a thread for hours.
+    """
+
+    def recv_into(self, *arguments: Any) -> int:
+        self.settimeout(_exchange.left())
+        return super().recv_into(*arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        self.settimeout(_exchange.left())
+        _exchange.sent = True
+        super().sendall(*arguments)
+
+
+class _TimedTls(_Timed, ssl.SSLSocket):
+    """The same inside TLS; the handshake is timed as a whole."""
+
+
+class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _timed(super()._new_conn())
+
+
+class _TlsConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _timed(super()._new_conn())
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def _timed(plain: socket.socket) -> socket.socket:
+    timeout = plain.gettimeout()
+    timed = _Timed(plain.family, plain.type, plain.proto, plain.detach())
+    timed.settimeout(timeout)
+    return timed
+
+
 class HttpClient:
     """Sends one request and brings one answer, from any thread.
 
-    ``timeout`` bounds connecting, waiting for the answer, and reading it. ``tls`` replaces the default context.
+    ``timeout`` bounds all of it: sending, waiting for the answer, and reading it. ``tls`` replaces the default context.
     """
 
     def __init__(
@@ -93,6 +167,7 @@ class HttpClient:
         self._longest_response = longest_response
         self._given_tls = tls
         self._pools = urllib3.PoolManager(num_pools=64, maxsize=connections)
+        self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
     def request(
         self,
@@ -107,13 +182,12 @@ class HttpClient:
             address = address_of(url)
         except ValueError as error:
             raise HttpFailure(str(error)) from None
-        deadline = time.monotonic() + timeout
+        _exchange.begin(timeout)
         try:
-            response = self._send(method, address, body, headers or {}, timeout)
-            return self._received(response, deadline)
+            return self._received(self._send(method, address, body, headers or {}, timeout))
         except (failures.HTTPError, OSError) as error:
             # Without its cause: urllib3's words may repeat the address.
-            raise HttpFailure(_words(error, address.place, timeout)) from None
+            raise HttpFailure(_words(error, address.place, timeout), sent=_exchange.sent) from None
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -144,19 +218,15 @@ class HttpClient:
         # Made on first use and once: reading the system's certificates takes some 30 ms.
         context = self._given_tls or ssl.create_default_context()
         context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+        context.sslsocket_class = _TimedTls
         return context
 
-    def _received(self, response: urllib3.BaseHTTPResponse, deadline: float) -> HttpResponse:
+    def _received(self, response: urllib3.BaseHTTPResponse) -> HttpResponse:
         chunks = []
         left = self._longest_response
-        while chunk := response.read1(min(left, 65536)):
+        while left > 0 and (chunk := response.read1(min(left, 65536))):
             chunks.append(chunk)
             left -= len(chunk)
-            if left <= 0 or time.monotonic() > deadline:
-                break
-        if left > 0 and chunk:
-            response.close()
-            raise TimeoutError
         _give_back(response, spent=left <= 0)
         return HttpResponse(response.status, response.headers, b"".join(chunks))
 
