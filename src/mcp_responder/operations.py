@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -40,6 +41,10 @@ from mcp_responder.ports import (
 )
 
 SCOPES = ("ingest", "read", "respond", "admin")
+MASTER = "master"
+"""What the key of the configuration (RESPONDER_API_KEY) is called."""
+LOCAL = "local"
+"""What the command line on this machine is called."""
 LEDGER_SPAN = timedelta(days=2)
 """How far back the ledger's law is watched while the service runs."""
 ALERTS_SHOWN = 50
@@ -143,6 +148,7 @@ class Operations:
         self._store = store
         self._clock = clock
         self._route = route
+        self._rotating = threading.Lock()
 
     # ------------------------------------------------------------------------------------------------------- alerts
 
@@ -225,6 +231,9 @@ class Operations:
         self, name: str, scopes: Sequence[str], expires_in: timedelta | None = None, per_minute: int = 0
     ) -> KeyView:
         """A new key, with its token, which is never shown again. Raises InvalidRequest if the name is taken."""
+        if name.lower() in (MASTER, LOCAL):
+            detail = f"The name '{name}' is the service's own: in timelines it stands for a built-in key. Use another."
+            raise InvalidRequest("reserved_name", detail, status=422)
         if any(key.name == name and not key.replaced for key in self._store.keys()):
             raise InvalidRequest("key_exists", f"There is already a key '{name}'; rotate it instead.", status=409)
         if not scopes or not set(scopes) <= set(SCOPES):
@@ -242,14 +251,30 @@ class Operations:
         )
 
     def rotate_key(self, name: str, overlap: timedelta) -> KeyView:
-        """A second key of this name; the old one works on for ``overlap``. Raises NotFound."""
-        old = next((key for key in self._store.keys() if key.name == name and not key.replaced), None)
-        if old is None:
+        """A second key of this name; the old one works on for ``overlap``, older ones end now. Raises NotFound.
+
+        Each step leaves a key that works and can be rotated, should the process die right after it.
+        """
+        with self._rotating:
+            now = self._clock()
+            old, *older = self._keys_of(name)
+            self._end_keys(older, now)
+            self._store.put_key(msgspec.structs.replace(old, replaced=True))
+            made = self._put_new_key(msgspec.structs.replace(old, replaced=False, created_at=now))
+            self._end_keys([msgspec.structs.replace(old, replaced=True)], now + overlap)
+            return made
+
+    def _keys_of(self, name: str) -> list[ApiKey]:
+        """The keys of a name, the one in use first, then the newest. Raises NotFound."""
+        keys = [key for key in self._store.keys() if key.name == name]
+        if not keys:
             raise NotFound("API key", name)
-        now = self._clock()
-        end = min(old.expires_at or now + overlap, now + overlap)
-        self._store.put_key(msgspec.structs.replace(old, replaced=True, expires_at=end))
-        return self._put_new_key(msgspec.structs.replace(old, created_at=now))
+        return sorted(keys, key=lambda key: (not key.replaced, key.created_at), reverse=True)
+
+    def _end_keys(self, keys: Sequence[ApiKey], end: datetime) -> None:
+        for key in keys:
+            if key.expires_at is None or key.expires_at > end:
+                self._store.put_key(msgspec.structs.replace(key, expires_at=end))
 
     def revoke_key(self, name: str) -> None:
         """No key of that name works from now on. Raises NotFound."""

@@ -112,7 +112,7 @@ def test_the_longest_span_is_possible(client: Client, house: House) -> None:
         ("limit=many", "limit", "int"),
         ("limit=", "limit", "int"),
         ("limit=99999999999999999999", "limit", "int"),
-        ("severity=high", "severity", "CRITICAL, HIGH, MEDIUM, LOW"),
+        ("severity=urgent", "severity", "CRITICAL, HIGH, MEDIUM, LOW"),
         ("severity=null", "severity", "CRITICAL"),
         ("severity=", "severity", "CRITICAL"),
         ("status=broken", "status", "resolved"),

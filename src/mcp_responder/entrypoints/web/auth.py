@@ -10,14 +10,9 @@ from datetime import datetime
 import msgspec
 
 from mcp_responder.model.errors import InvalidRequest
-from mcp_responder.operations import SCOPES, hash_token
+from mcp_responder.operations import LOCAL, MASTER, SCOPES, hash_token
 from mcp_responder.plumbing.secret import Secret
 from mcp_responder.ports import ApiKey, Clock
-
-MASTER = "master"
-"""What the key of the configuration (RESPONDER_API_KEY) is called."""
-LOCAL = "local"
-"""What the command line on this machine is called."""
 
 _HOW = "Send an API key: as X-API-Key, as Authorization: Bearer, or as the password of HTTP Basic."
 

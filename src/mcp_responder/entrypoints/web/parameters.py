@@ -127,14 +127,21 @@ class QueryOf(Generic[Shape]):
     def __init__(self, kind: type[Shape]) -> None:
         self.kind = kind
         self.names = kind.__struct_fields__
+        self._spelled = {
+            one.name: {choice.lower(): choice for choice in _choices(one.type)} for one in msgspec.structs.fields(kind)
+        }
 
     async def __call__(self, request: Request) -> Shape:
         given = request.query_params.multi_items()
         self._check_names([name for name, _ in given])
         try:
-            return msgspec.convert(dict(given), self.kind, strict=False)
+            return msgspec.convert({name: self._spell(name, text) for name, text in given}, self.kind, strict=False)
         except msgspec.ValidationError as error:
             raise self._explained(error) from error
+
+    def _spell(self, name: str, text: str) -> str:
+        """A choice as it is defined, however its letters were cased; any other text as it is."""
+        return self._spelled[name].get(text.lower(), text)
 
     def _check_names(self, names: Sequence[str]) -> None:
         for name in names:
