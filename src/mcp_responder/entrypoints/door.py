@@ -33,7 +33,7 @@ from mcp_responder.plumbing.process import die_with_parent
 from mcp_responder.settings import Loaded, Settings, load
 from mcp_responder.storage.sqlite.remote import StoreServer
 from mcp_responder.storage.sqlite.store import SqliteStore
-from mcp_responder.storage.sqlite.writer import Completion, complete
+from mcp_responder.storage.sqlite.writer import Completion, Job, complete
 
 RUNTIME = "runtime.json"
 READY_PIPE = "MCP_RESPONDER_READY_PIPE"
@@ -251,8 +251,14 @@ def announce(url: str) -> None:
 
 def not_ready(store: SqliteStore) -> str:
     """Why the service can't take alerts now; empty when it can."""
+    trouble = store.writer.trouble
+    if trouble:
+        # Where nobody sends to a service that isn't ready, nothing else would find out that writing works again.
+        with contextlib.suppress(ResponderError):
+            store.writer.submit(Job(run=lambda _: None, done=lambda *_: None))
+        return trouble
     try:
-        store.depth()
+        store.keys()
     except (sqlite3.Error, ResponderError) as error:
         return f"The store can't be read: {error}."
     return ""

@@ -8,10 +8,13 @@ up, and when a process dies, its connections tell the owner which leases have en
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -19,7 +22,7 @@ from uuid import uuid4
 
 import msgspec
 
-from mcp_responder.model.errors import Conflict, LeaseLost, NotFound, ResponderError, Transient
+from mcp_responder.model.errors import Conflict, LeaseLost, Misconfigured, NotFound, ResponderError, Transient
 from mcp_responder.model.task import Leased
 from mcp_responder.ports import Accepted, Commit
 from mcp_responder.storage.sqlite.reader import SqliteReader
@@ -27,6 +30,11 @@ from mcp_responder.storage.sqlite.store import SqliteStore
 
 SOCKET = "writer.sock"
 LENGTH = struct.Struct(">I")
+LONGEST_ADDRESS = 100
+"""Bytes of a path that every system takes as a socket's address (Linux 107, macOS 103)."""
+OPEN_FILES = Path("/proc/self/fd")
+SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""What this process lacks for now, which says nothing about the other side."""
 
 
 class Receive(msgspec.Struct, frozen=True, tag=True):
@@ -79,6 +87,26 @@ ERRORS: dict[str, Callable[[str], ResponderError]] = {
 }
 
 
+@contextlib.contextmanager
+def address_in(folder: Path) -> Iterator[str]:
+    """The address of the socket in a folder, in few enough bytes however long the folder's path is.
+
+    Raises Misconfigured on a system that has no short way to it.
+    """
+    plain = str(folder / SOCKET)
+    if len(os.fsencode(plain)) <= LONGEST_ADDRESS:
+        yield plain
+        return
+    if not OPEN_FILES.is_dir():
+        fix = f"'{folder}' is too long a path for a socket ({LONGEST_ADDRESS} bytes at most); name a shorter one."
+        raise Misconfigured("data_dir", "configuration", fix)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield str(OPEN_FILES / str(opened) / SOCKET)
+    finally:
+        os.close(opened)
+
+
 class OwnerGoneError(ConnectionError):
     """The process that owns the store has ended; whatever was under way is void."""
 
@@ -88,7 +116,7 @@ class RemoteStore(SqliteReader):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._address = str(folder / SOCKET)
+        self._folder = folder
         self._name = uuid4().hex
         self._local = threading.local()
 
@@ -112,23 +140,50 @@ class RemoteStore(SqliteReader):
     def accept(self, batch: object, decide: object) -> list[Accepted]:
         raise NotImplementedError("alerts are accepted by the process that owns the store")
 
+    def hang_up(self) -> None:
+        """Close this thread's connection: what it holds is due again at once. The next call opens a new one."""
+        connection: socket.socket | None = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.close()
+
     def _call(self, call: Call) -> Answer:
-        try:
-            connection = self._connection()
-            _send(connection, encode(call))
-            answer = decode_answer(_read(connection))
-        except OSError as error:
-            raise OwnerGoneError("the service's door is gone") from error
+        answer = self._ask(self._connection(), encode(call))
         if answer.error:
             raise ERRORS.get(answer.error, ResponderError)(answer.detail)
         return answer
 
+    def _ask(self, connection: socket.socket, frame: bytes) -> Answer:
+        try:
+            _send(connection, frame)
+            return decode_answer(_read(connection))
+        except OSError as error:
+            self.hang_up()
+            raise OwnerGoneError("the service's door is gone") from error
+        except BaseException:
+            # Half an answer may be left in it, and would be taken for the next call's.
+            self.hang_up()
+            raise
+
     def _connection(self) -> socket.socket:
         connection: socket.socket | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.connect(self._address)
+            connection = self._connect()
             self._local.connection = connection
+        return connection
+
+    def _connect(self) -> socket.socket:
+        try:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            with contextlib.ExitStack() as undo:
+                undo.callback(connection.close)
+                with address_in(self._folder) as address:
+                    connection.connect(address)
+                undo.pop_all()
+        except OSError as error:
+            if error.errno in SCARCE:
+                raise Transient(f"the door can't be reached now ({error.strerror})") from error
+            raise OwnerGoneError("the service's door is gone") from error
         return connection
 
 
@@ -159,18 +214,22 @@ class StoreServer:
 
     def __init__(self, store: SqliteStore, folder: Path, on_metrics: Callable[[bytes], None]) -> None:
         self._store = store
+        self._folder = folder
         self._path = folder / SOCKET
         self._on_metrics = on_metrics
         self._server: asyncio.Server | None = None
         self._sessions: set[Session] = set()
 
     async def start(self) -> None:
+        """Raises Misconfigured if the folder's path is too long for a socket."""
         self._path.unlink(missing_ok=True)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(
-            lambda: Session(self._store, self._on_metrics, self._sessions), path=str(self._path)
-        )
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with address_in(self._folder) as address:
+            listener.bind(address)
         self._path.chmod(0o600)
+        self._server = await asyncio.get_running_loop().create_unix_server(
+            lambda: Session(self._store, self._on_metrics, self._sessions), sock=listener
+        )
 
     def stop(self) -> None:
         if self._server:

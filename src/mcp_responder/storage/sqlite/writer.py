@@ -89,6 +89,8 @@ class Writer:
         self._rest = 0.0
         self._stale = False
         """Whether what the transaction remembers was undone."""
+        self._failing = ""
+        """Why the last write failed, until one has worked."""
         self._durable = True
         self._stopped = False
         self._empty: set[str] = set()
@@ -107,6 +109,15 @@ class Writer:
             self._stopped = True
             self._jobs.put(None)
         self._thread.join()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written now; empty when it can."""
+        if self._stopped or not self._thread.is_alive():
+            return "The store is closed."
+        if self._submitted_bytes - self._written_bytes > BEHIND_BYTES:
+            return "The store is behind with writing."
+        return f"The store can't be written ({self._failing})." if self._failing else ""
 
     def submit(self, job: Job) -> None:
         """Queue a job. Raises Transient if the writer is behind, for a job that brings more to write."""
@@ -183,6 +194,8 @@ class Writer:
             return self._attempt(jobs)
         except Exception as error:
             self._undo(waiting)
+            if isinstance(error, sqlite3.OperationalError):
+                self._failing = str(error)
             if len(jobs) < 2 or _is_full(error):
                 if not isinstance(error, HalfWritten):
                     log.exception("write_failed", jobs=len(jobs))
@@ -197,6 +210,8 @@ class Writer:
             self._stale = False
         self._set_durability(any(job.durable for job in jobs))
         transaction.begin()
+        if self._failing and self._durable:
+            self._write_something()
         if now < self._latest - SET_BACK_MS:
             # What was planned by the wrong clock would come too late by as much.
             transaction.shift(now - self._latest)
@@ -210,12 +225,19 @@ class Writer:
         completions += self._feed()
         transaction.flush()
         self._db.execute("COMMIT")
+        if self._durable:
+            self._failing = ""
         transaction.settle_cache()
         self._plan(promoted)
         self._rest = 0.0
         self.groups += 1
         self.jobs += len(jobs)
         return completions
+
+    def _write_something(self) -> None:
+        """Else a group that has nothing to write would pass for proof that writing works again."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        self._db.execute(f"PRAGMA user_version = {version}")
 
     def _perform(self, job: Job) -> Completion:
         try:
