@@ -255,7 +255,9 @@ def test_after_three_lost_analyses_people_are_told_without_one(house: House) -> 
     assert (body["type"], body["analysis"]) == ("incident.analysis_failed", None)
     assert "its worker was lost, or failed, 3 times" in body["timeline"][-1]["text"]
     assert house.sender.outcome_of(alert) == "delivered"
-    assert [letter.reason for letter in house.store.dead_letters(10)] == ["its worker was lost, or failed, 3 times while analysing"]
+    assert [letter.reason for letter in house.store.dead_letters(10)] == [
+        "its worker was lost, or failed, 3 times while analysing"
+    ]
     assert house.ledger() == {"delivered": 1}
 
 

@@ -14,23 +14,26 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import structlog
 import uvicorn
 import uvloop
 
 from mcp_responder import __version__, app
+from mcp_responder.entrypoints.once import load_once
 from mcp_responder.entrypoints.web.api import create_api
 from mcp_responder.entrypoints.web.auth import Authenticator
 from mcp_responder.entrypoints.web.headers import security_headers, with_cors
 from mcp_responder.entrypoints.web.ingest import Ingest
 from mcp_responder.entrypoints.web.problems import App, Receive, Scope, Send
+from mcp_responder.entrypoints.web.shortcut import shortcut
 from mcp_responder.entrypoints.web.watch import DoorMetrics, Watch
 from mcp_responder.model.errors import Misconfigured, ResponderError
 from mcp_responder.operations import LEDGER_SPAN, SCOPES, Operations
 from mcp_responder.plumbing import logging
 from mcp_responder.plumbing.process import die_with_parent
-from mcp_responder.settings import Loaded, Settings, load
+from mcp_responder.settings import Loaded, Settings
 from mcp_responder.storage.sqlite.remote import StoreServer
 from mcp_responder.storage.sqlite.store import SqliteStore
 from mcp_responder.storage.sqlite.writer import Completion, Job, complete
@@ -123,7 +126,10 @@ async def run(loaded: Loaded) -> None:
         dead_letters=store.dead_letters,
         clock=app.clock,
     )
-    server = Server(server_config(with_cors(Door(ingest, api), settings.http.cors_origins), settings))
+    app_of_all = with_cors(Door(ingest, api), settings.http.cors_origins)
+    # Who sets headers of his own, as CORS and a proxy's addresses do, needs the long way.
+    plain = not settings.http.cors_origins and not settings.behind_proxy
+    server = Server(server_config(app_of_all, settings, shortcut(ingest, headers) if plain else "httptools"))
     loop.add_signal_handler(signal.SIGTERM, server.stop)
     worker_door = StoreServer(store, folder, lambda text: setattr(metrics, "worker", text))
     await worker_door.start()
@@ -157,11 +163,13 @@ async def keep_the_law(operations: Operations) -> None:
                     log.error("ledger_broken", hour=hour.hour.isoformat(), metrics={"missing": hour.balance})
 
 
-def server_config(door: App, settings: Settings) -> uvicorn.Config:
+def server_config(
+    door: App, settings: Settings, protocol: type[asyncio.Protocol] | Literal["httptools"]
+) -> uvicorn.Config:
     return uvicorn.Config(
         door,
         loop="uvloop",
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -266,7 +274,7 @@ def not_ready(store: SqliteStore) -> str:
 
 def main() -> int:
     """Run the door until SIGTERM. Raises Misconfigured."""
-    loaded = load(os.environ, Path.cwd())
+    loaded = load_once(os.environ, Path.cwd())
     logging.configure("door", loaded.settings.log.level, loaded.settings.log.format)
     app.check_bind(loaded.settings)
     # The supervisor decides when to stop; Ctrl-C reaches the whole group.

@@ -10,11 +10,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from types import FrameType
 
 from mcp_responder.plumbing.process import PARENT_PIPE
 
+SETTINGS_FILE = "MCP_RESPONDER_SETTINGS_FILE"
 READY_PIPE = "MCP_RESPONDER_READY_PIPE"
 PUBLIC_URL = "MCP_RESPONDER_PUBLIC_URL"
 DOOR = "mcp_responder.entrypoints.door"
@@ -49,11 +51,12 @@ def _stop(_: int, __: FrameType | None) -> None:
 
 
 class Supervisor:
-    """Two children and the pipe that ties them to this process."""
+    """Two children, the pipe that ties them to this process, and the file that their configuration is kept in."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._pipe, self._held = os.pipe()
-        self._environment = {**environment, PARENT_PIPE: str(self._pipe)}
+        self._settings = nameless_file()
+        self._environment = {**environment, PARENT_PIPE: str(self._pipe), SETTINGS_FILE: str(self._settings)}
         self._door: subprocess.Popen[bytes] | None = None
         self._worker: subprocess.Popen[bytes] | None = None
 
@@ -75,7 +78,7 @@ class Supervisor:
         """Start the door and wait until it is ready: 0, or its exit code if it ended before."""
         ready, tell = os.pipe()
         environment = {**self._environment, READY_PIPE: str(tell)}
-        self._door = self._start(DOOR, environment, self._pipe, tell)
+        self._door = self._start(DOOR, environment, tell)
         os.close(tell)
         with os.fdopen(ready) as lines:
             url = lines.readline().strip()
@@ -86,18 +89,18 @@ class Supervisor:
 
     def _start(self, module: str, environment: dict[str, str], *pipes: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", module]
-        return subprocess.Popen(command, env=environment, pass_fds=pipes)
+        return subprocess.Popen(command, env=environment, pass_fds=(self._pipe, self._settings, *pipes))
 
     def _keep_worker(self) -> None:
         """Keep a worker beside the door until the door ends."""
         pause = 0.0
         while self._door and self._door.poll() is None:
             started = time.monotonic()
-            self._worker = self._start(WORKER, self._environment, self._pipe)
+            self._worker = self._start(WORKER, self._environment)
             self._wait_for_either()
             lived = time.monotonic() - started
             pause = 0.0 if lived > STEADY_SECONDS else min(max(0.1, pause * 2), LONGEST_PAUSE)
-            time.sleep(pause)
+            self._wait_for_door(pause)
 
     def _wait_for_either(self) -> None:
         """Sleep until a child has ended."""
@@ -105,7 +108,15 @@ class Supervisor:
         while all(child.poll() is None for child in children):
             time.sleep(0.05)
         if self._worker and self._worker.poll() is None:
-            self._end(self._worker)
+            # Without the door it can write nothing: to let it finish would only keep the door from coming back.
+            self._worker.kill()
+            self._worker.wait()
+
+    def _wait_for_door(self, seconds: float) -> None:
+        """Sleep, but not beyond the door's end."""
+        end = time.monotonic() + seconds
+        while self._door and self._door.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """The worker first, so that what it finishes is still written."""
@@ -113,6 +124,7 @@ class Supervisor:
             if child and child.poll() is None:
                 self._end(child)
         os.close(self._held)
+        os.close(self._settings)
 
     def _end(self, child: subprocess.Popen[bytes]) -> None:
         child.terminate()
@@ -121,6 +133,14 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def nameless_file() -> int:
+    """The number of a file that only this process and its children can open; it goes with the last of them."""
+    if sys.platform == "linux":
+        return os.memfd_create("settings")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 if __name__ == "__main__":

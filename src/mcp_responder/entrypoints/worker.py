@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -15,24 +17,32 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 
 from mcp_responder import app
-from mcp_responder.model.errors import LeaseLost, Misconfigured, Transient
+from mcp_responder.entrypoints.once import load_once
+from mcp_responder.model.errors import LeaseLost, Misconfigured, Permanent, Transient
 from mcp_responder.model.incident import Incident
+from mcp_responder.model.message import Message, Receipt
 from mcp_responder.model.task import Leased, Notify
 from mcp_responder.plumbing import logging
 from mcp_responder.plumbing.process import die_with_parent
-from mcp_responder.settings import load
+from mcp_responder.ports import Channel, Delivered
 from mcp_responder.storage.sqlite.remote import Answer, Call, OwnerGoneError, RemoteStore
 
 ANALYSIS_LANE = "analysis"
+CHANNEL_LANES = "channel:"
 ANALYSIS_THREADS = 2
 CHANNEL_THREADS = 4
 WAIT_SECONDS = 20.0
 REPORT_SECONDS = 2.0
+ADOPT_SECONDS = 10.0
+"""How often lanes are looked for that have tasks and nobody who serves them."""
 DRAIN_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
 NICENESS = 5
 """Accepting goes first: a busy worker must not make the door wait for a core."""
 PUBLIC_URL = "MCP_RESPONDER_PUBLIC_URL"
+
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EAGAIN})
+"""What a machine lacks for a while; no task is to blame for it."""
 
 Work = Callable[[Leased], Incident]
 log = structlog.get_logger()
@@ -95,6 +105,40 @@ class PatientStore(RemoteStore):
                 log.warning("store_waits", reason=str(error))
 
 
+class Steady:
+    """A channel whose unexpected errors are failures like any other: planned again, and called by their name.
+
+    Left to the worker, they would be three tries in a row and a dead letter that blames the worker.
+    """
+
+    def __init__(self, channel: Channel, metrics: Metrics) -> None:
+        self.name = channel.name
+        self.info = channel.info
+        self._channel = channel
+        self._errors = metrics.errors
+
+    def deliver(self, message: Message, previous: Receipt | None) -> Delivered:
+        """Raises Transient or Permanent only."""
+        try:
+            return self._channel.deliver(message, previous)
+        except (Transient, Permanent):
+            raise
+        except Exception as error:
+            kind = type(error).__name__
+            self._errors.labels(f"{CHANNEL_LANES}{self.name}", kind).inc()
+            log.exception("channel_failed", channel=self.name, incident_id=message.incident.incident_id)
+            # Not its words: they may hold a secret, and timelines are sent to people.
+            raise Transient(f"the channel failed unexpectedly ({kind}); see the log.", doubtful=True) from error
+
+
+def passes(error: Exception) -> bool:
+    """Whether the machine is to blame (a disk, too few files), so that the same will work later."""
+    if isinstance(error, sqlite3.OperationalError):
+        # That very code means a wrong statement.
+        return getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING)
+
+
 class Worker:
     """Lanes of threads over one store, until ``stop``."""
 
@@ -103,21 +147,44 @@ class Worker:
         self._metrics = metrics
         self._stopping = stopping
         self._threads: list[threading.Thread] = []
+        self._served: set[str] = set()
 
     def serve(self, lane: str, work: Work, threads: int) -> None:
+        self._served.add(lane)
         for number in range(threads):
             thread = threading.Thread(target=self._lane, args=(lane, work), name=f"{lane}/{number}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def run(self) -> None:
-        """Report metrics until asked to stop; then let the tasks under way finish."""
+    def run(self, stray: Work) -> None:
+        """Report metrics until asked to stop. ``stray`` works on tasks for channels that nobody serves."""
         try:
-            while not self._stopping.wait(REPORT_SECONDS):
-                self._store.report(generate_latest(self._metrics.registry))
+            self._watch(stray)
         except OwnerGoneError:
             log.warning("door_gone")
         self._stopping.set()
+
+    def _watch(self, stray: Work) -> None:
+        adopted = float("-inf")
+        while True:
+            if time.monotonic() - adopted >= ADOPT_SECONDS:
+                self._adopt(stray)
+                adopted = time.monotonic()
+            if self._stopping.wait(REPORT_SECONDS):
+                return
+            self._store.report(generate_latest(self._metrics.registry))
+
+    def _adopt(self, work: Work) -> None:
+        """Serve the lanes of channels that aren't configured: their alerts must not wait for ever."""
+        try:
+            lanes = set(self._store.depth())
+        except sqlite3.Error as error:
+            log.warning("lanes_unknown", reason=str(error))
+            return
+        for lane in sorted(lanes - self._served):
+            if lane.startswith(CHANNEL_LANES):
+                log.warning("lane_adopted", lane=lane)
+                self.serve(lane, work, 1)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -131,15 +198,25 @@ class Worker:
             thread.join(max(0.0, end - time.monotonic()))
 
     def _lane(self, lane: str, work: Work) -> None:
-        try:
-            while not self._stopping.is_set():
-                for leased in self._store.receive(lane, 1, WAIT_SECONDS):
-                    if self._stopping.is_set():
-                        self._store.release(leased)
-                    else:
-                        self._work(lane, work, leased)
-        except (OwnerGoneError, Transient):
-            self._stopping.set()
+        while not self._stopping.is_set():
+            try:
+                self._take(lane, work)
+            except (OwnerGoneError, Transient):
+                self._stopping.set()
+            except Exception as error:
+                # A thread that ends here would leave a lane that nobody serves, and nobody would notice.
+                self._metrics.errors.labels(lane, type(error).__name__).inc()
+                log.exception("lane_failed", lane=lane)
+                # What it holds goes to others at once, and not after the lease.
+                self._store.hang_up()
+                self._stopping.wait(PAUSE_SECONDS)
+
+    def _take(self, lane: str, work: Work) -> None:
+        for leased in self._store.receive(lane, 1, WAIT_SECONDS):
+            if self._stopping.is_set():
+                self._store.release(leased)
+            else:
+                self._work(lane, work, leased)
 
     def _work(self, lane: str, work: Work, leased: Leased) -> None:
         start = time.perf_counter()
@@ -152,9 +229,10 @@ class Worker:
         except Exception as error:
             self._metrics.errors.labels(lane, type(error).__name__).inc()
             log.exception("task_failed", lane=lane, incident_id=leased.task.work.incident_id)
-            # A pause, so that a task which always fails doesn't spin; after three receives it is buried.
+            # A pause, so that a task which always fails doesn't spin; after three receives it is buried, unless the
+            # machine is to blame.
             self._stopping.wait(PAUSE_SECONDS)
-            self._store.release(leased, counts=True)
+            self._store.release(leased, counts=not passes(error))
         else:
             seconds = time.perf_counter() - start
             self._metrics.seconds.labels(lane).observe(seconds)
@@ -170,7 +248,7 @@ class Worker:
 
 def main() -> int:
     """Run the worker of the service in the data folder until SIGTERM, or until the service is gone."""
-    loaded = load(os.environ, Path.cwd())
+    loaded = load_once(os.environ, Path.cwd())
     settings = loaded.settings
     logging.configure("worker", settings.log.level, settings.log.format)
     os.nice(NICENESS)
@@ -181,7 +259,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
-    channels = app.build_channels(loaded)
+    channels = {name: Steady(channel, metrics) for name, channel in app.build_channels(loaded).items()}
     route = app.build_route(channels)
     public_url = (settings.public_url or os.environ.get(PUBLIC_URL, "")).rstrip("/")
     notifier = app.build_notifier(settings, store, route, public_url, metrics.delivery)
@@ -192,13 +270,10 @@ def main() -> int:
         return notifier.notify(leased, channels.get(work.channel) if isinstance(work, Notify) else None)
 
     for name in channels:
-        worker.serve(f"channel:{name}", notify, CHANNEL_THREADS)
-    for lane in store.depth():
-        if lane.startswith("channel:") and lane.removeprefix("channel:") not in channels:
-            worker.serve(lane, notify, 1)
+        worker.serve(f"{CHANNEL_LANES}{name}", notify, CHANNEL_THREADS)
     worker.serve(ANALYSIS_LANE, analyzer.analyze, ANALYSIS_THREADS)
     log.info("worker_started", channels=list(channels))
-    worker.run()
+    worker.run(stray=notify)
     worker.drain()
     log.info("worker_stopped")
     return 0
