@@ -13,7 +13,7 @@ from mcp_responder.entrypoints.web.auth import Authenticator
 from mcp_responder.entrypoints.web.problems import HttpProblem, Scope, Send, problem_response
 from mcp_responder.entrypoints.web.problems import Receive as Inbound
 from mcp_responder.model.errors import InvalidRequest, NotFound
-from mcp_responder.pipeline.receive import Receive, Received, Rejected
+from mcp_responder.pipeline.receive import Receive, Rejected
 from mcp_responder.ports import Accepted, Clock, Decide, Incoming, Request, Source
 from mcp_responder.storage.sqlite.writer import Done
 
@@ -62,6 +62,20 @@ class IngestView(msgspec.Struct, frozen=True):
     rejected: tuple[RejectedView, ...]
 
 
+class Visit(msgspec.Struct, kw_only=True):
+    """One request on its way through the door."""
+
+    start: float
+    caller: str
+    headers: Mapping[str, str]
+    source: str
+    """Empty: to be detected."""
+    incoming: Sequence[Incoming] = ()
+    rejected: Sequence[Rejected] = ()
+    size: int = 0
+    """Bytes after decompression."""
+
+
 class Ingest:
     """Serves ``POST /v1/alerts`` and ``POST /v1/sources/{source}``."""
 
@@ -85,7 +99,7 @@ class Ingest:
         self._decide = decide
         self._authenticator = authenticator
         self._clock = clock
-        self._limit = body_limit
+        self.body_limit = self._limit = body_limit
         self._public_url = public_url
         self._headers = [(b"content-type", b"application/json"), *headers]
         self._problem_headers = list(headers)
@@ -101,29 +115,48 @@ class Ingest:
 
     async def __call__(self, scope: Scope, receive: Inbound, send: Send) -> None:
         try:
-            view = await self._take(scope, receive)
+            visit = self.admit(scope["headers"], scope["path"])
+            self.read(visit, await self._body(visit.headers, receive))
+            accepted = await self._accept(visit) if visit.incoming else []
+            host = visit.headers.get("host") or _own_address(scope)
+            body = self.view(visit, accepted, f"{scope['scheme']}://{host}")
         except Exception as error:  # noqa: BLE001 - a door answers whatever happens
-            status, headers, body = problem_response(error)
-            await _answer(send, status, [*headers, *self._problem_headers], body)
+            status, headers, problem = problem_response(error)
+            await _answer(send, status, [*headers, *self._problem_headers], problem)
         else:
-            await _answer(send, 202, self._headers, encode(view))
+            await _answer(send, 202, self._headers, body)
 
-    async def _take(self, scope: Scope, receive: Inbound) -> IngestView:
+    # The steps of a request, for whoever brings it.
+
+    def admit(self, raw_headers: RawHeaders, path: str) -> Visit:
+        """Whether the caller may send this here. Raises InvalidRequest."""
         start = time.perf_counter()
-        raw_headers: RawHeaders = scope["headers"]
         caller = self._authenticator.authenticate(raw_headers, "ingest")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
-        source = self._source(scope["path"])
+        source = self._source(path)
         self._check_type(headers.get("content-type", ""), source)
-        body = await self._body(headers, receive)
-        request = Request(body=body, headers=headers, received_at=self._clock())
-        received = self._receive(request, source, caller.name, headers.get("idempotency-key", ""))
-        accepted = await self._accept(received.incoming, len(body)) if received.incoming else []
-        self._seen(received.incoming, accepted, received.rejected, time.perf_counter() - start)
-        if received.rejected and not accepted:
-            raise _all_rejected(received)
-        base = self._public_url or f"{scope['scheme']}://{headers.get('host') or _own_address(scope)}"
-        return _view(received, accepted, base)
+        return Visit(start=start, caller=caller.name, headers=headers, source=source)
+
+    def read(self, visit: Visit, body: bytes) -> None:
+        """Find the alerts in a body, as it was sent. Raises InvalidRequest."""
+        if len(body) > self._limit:
+            raise self._too_large()
+        coding = visit.headers.get("content-encoding", "identity").strip().lower()
+        decoded = body if coding == "identity" else self._decoded(body, coding)
+        request = Request(body=decoded, headers=visit.headers, received_at=self._clock())
+        received = self._receive(request, visit.source, visit.caller, visit.headers.get("idempotency-key", ""))
+        visit.incoming, visit.rejected, visit.size = received.incoming, received.rejected, len(decoded)
+
+    def submit(self, visit: Visit, done: Done) -> None:
+        """Hand the alerts to the writer; ``done`` is told once they are durable. Raises Transient."""
+        self._submit(visit.incoming, self._decide, done, visit.size)
+
+    def view(self, visit: Visit, accepted: Sequence[Accepted], address: str) -> bytes:
+        """The answer's body; ``address`` is the service's own as the caller knows it. Raises InvalidRequest."""
+        self._seen(visit.incoming, accepted, visit.rejected, time.perf_counter() - visit.start)
+        if visit.rejected and not accepted:
+            raise _all_rejected(visit.rejected)
+        return encode(_view(visit, accepted, self._public_url or address))
 
     def _source(self, path: str) -> str:
         if path == ANY:
@@ -150,10 +183,7 @@ class Ingest:
             body = await self._rest(body, receive)
         elif message["type"] == "http.disconnect":
             raise InvalidRequest("disconnected", "The connection was closed before the body was complete.")
-        if len(body) > self._limit:
-            raise self._too_large()
-        coding = headers.get("content-encoding", "identity").strip().lower()
-        return body if coding == "identity" else self._decoded(body, coding)
+        return body
 
     async def _rest(self, body: bytes, receive: Inbound) -> bytes:
         parts = bytearray(body)
@@ -197,7 +227,7 @@ class Ingest:
             "too_large", f"The body is larger than {self._limit} bytes (after decompression). Split it.", status=413
         )
 
-    async def _accept(self, incoming: Sequence[Incoming], size: int) -> list[Accepted]:
+    async def _accept(self, visit: Visit) -> list[Accepted]:
         future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
 
         def done(result: list[Accepted], error: BaseException | None) -> None:
@@ -208,19 +238,19 @@ class Ingest:
             else:
                 future.set_result(result)
 
-        self._submit(incoming, self._decide, done, size)
+        self.submit(visit, done)
         return await future
 
 
-def _view(received: Received, accepted: Sequence[Accepted], base: str) -> IngestView:
+def _view(visit: Visit, accepted: Sequence[Accepted], base: str) -> IngestView:
     return IngestView(
         tuple(
             AcceptedView(
                 item.alert_id, incoming.alert.source, incoming.alert.signature, f"{base}/v1/alerts/{item.alert_id}"
             )
-            for item, incoming in zip(accepted, received.incoming, strict=True)
+            for item, incoming in zip(accepted, visit.incoming, strict=True)
         ),
-        _rejected_views(received.rejected),
+        _rejected_views(visit.rejected),
     )
 
 
@@ -228,12 +258,12 @@ def _rejected_views(rejected: Iterable[Rejected]) -> tuple[RejectedView, ...]:
     return tuple(RejectedView(item.index, ErrorView(item.error.code, item.error.detail)) for item in rejected)
 
 
-def _all_rejected(received: Received) -> InvalidRequest:
-    only = received.rejected[0].error
+def _all_rejected(rejected: Sequence[Rejected]) -> InvalidRequest:
+    only = rejected[0].error
     # A single body that isn't even JSON, or breaks a limit, is its own kind of mistake.
-    if len(received.rejected) == 1 and only.status in (400, 413):
+    if len(rejected) == 1 and only.status in (400, 413):
         return only
-    members = {"accepted": (), "rejected": _rejected_views(received.rejected)}
+    members = {"accepted": (), "rejected": _rejected_views(rejected)}
     return HttpProblem("all_rejected", f"No alert could be read: {only.detail}", 422, members=members)
 
 
