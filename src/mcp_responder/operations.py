@@ -260,7 +260,11 @@ class Operations:
             old, *older = self._keys_of(name)
             self._end_keys(older, now)
             self._store.put_key(msgspec.structs.replace(old, replaced=True))
-            made = self._put_new_key(msgspec.structs.replace(old, replaced=False, created_at=now))
+            # A new key lives as long as the old one was meant to: one that has expired is mended by this.
+            expires_at = now + (old.expires_at - old.created_at) if old.expires_at else None
+            made = self._put_new_key(
+                msgspec.structs.replace(old, replaced=False, created_at=now, expires_at=expires_at)
+            )
             self._end_keys([msgspec.structs.replace(old, replaced=True)], now + overlap)
             return made
 

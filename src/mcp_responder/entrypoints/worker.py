@@ -37,7 +37,7 @@ ADOPT_SECONDS = 10.0
 """How often lanes are looked for that have tasks and nobody who serves them."""
 DRAIN_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
-NICENESS = 5
+NICENESS = 10
 """Accepting goes first: a busy worker must not make the door wait for a core."""
 PUBLIC_URL = "MCP_RESPONDER_PUBLIC_URL"
 
