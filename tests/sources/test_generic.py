@@ -117,7 +117,7 @@ def test_an_event_that_is_only_a_state_isnt_a_title() -> None:
             for name in ("fingerprint", "dedup_key", "dedupKey", "alias", "incident_key", "alert_id")
         ),
         *((name, "source_id") for name in ("sourceId", "monitor_id", "check-id")),
-        *((name, "event_id") for name in ("event_id", "messageId", "uuid")),
+        *((name, "event_id") for name in ("event_id", "messageId")),
     ],
 )
 def test_other_fields_by_other_names(name: str, field: str) -> None:
@@ -287,7 +287,45 @@ def test_a_bare_id_names_an_event_only_together_with_its_time() -> None:
     later = generic(title="x", id="disk-full", time="2026-03-01T11:00:00Z").event_id
     assert first == again != later
     assert generic(title="x", id="disk-full").event_id == ""
-    assert generic(title="x", id="0c4a0b1e-6d2f-4f55-9d6a-55e1f6a1d0aa").event_id
+    assert generic(title="x", id="disk-full", started_at="2026-03-01T10:00:00Z").event_id == ""
+
+
+@pytest.mark.parametrize("name", ["id", "uuid", "guid", "Guid"])
+@pytest.mark.parametrize(
+    ("said", "minted"),
+    [
+        *[("0c4a0b1e-6d2f-4f55-9d6a-55e1f6a1d0aa", True), ("01ARZ3NDEKTSV4RRFFQ69G5FAV", True)],
+        *[("bb78c1407cea4519aa397afc059c793d", True), ("9f86d081884c7d65", True), ("01BZYIL05THJDFF2Y08X9SVMTU", True)],
+        *[("prod-db-01-disk-full", False), ("checkout latency p99 above 2 s", False), ("1234567890123456", False)],
+        *[(42, False), ("value-1", False), ("9f86d081", False), ("arn:aws:sns:eu-west-1:123456789012:a", False)],
+    ],
+)
+def test_only_what_is_minted_names_an_event_alone(name: str, said: object, minted: bool) -> None:
+    assert generic(**{"title": "x", name: said}).event_id == (f"{said}/firing" if minted else "")
+
+
+def test_an_id_in_words_names_the_alarm() -> None:
+    assert generic(title="x", id="prod-db-01-disk-full").source_id == "prod-db-01-disk-full"
+    assert generic(title="x", id="prod-db-01-disk-full", fingerprint="f1").source_id == "f1"
+    for said in (42, "42", "evt-17", "0c4a0b1e-6d2f-4f55-9d6a-55e1f6a1d0aa", "a-b" * 100_000):
+        assert generic(title="x", id=said).source_id == ""
+
+
+@pytest.mark.parametrize("name", ["timestamp", "ts", "time", "@timestamp", "eventTime", "datetime", "date"])
+def test_the_events_own_time_is_its_own_wherever_it_stands(name: str) -> None:
+    said = "2026-03-01T10:00:00Z"
+    for body in ({name: said}, {"alert": {name: said}}, {name: said, "startsAt": "2026-03-01T09:00:00Z"}):
+        alert = generic(title="x", **body)
+        assert (alert.timestamp, alert.own_time) == (TEN, TEN)
+
+
+@pytest.mark.parametrize("name", ["startsAt", "started_at", "created_at", "opened_at", "updatedAt"])
+def test_a_begin_is_shown_and_is_not_the_events_own_time(name: str) -> None:
+    for body in ({name: "2026-03-01T10:00:00Z"}, {name: "2026-03-01T10:00:00Z", "time": "soon"}):
+        alert = generic(title="x", **body)
+        assert (alert.timestamp, alert.own_time) == (TEN, None)
+    ended = generic(title="x", status="ok", ended_at="2026-03-01T10:00:00Z")
+    assert (ended.timestamp, ended.own_time) == (TEN, None)
 
 
 def test_without_a_severity_the_words_decide() -> None:

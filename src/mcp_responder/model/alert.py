@@ -66,6 +66,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity = Severity.MEDIUM
     timestamp: datetime | None = None
     """The sender's time; None if it gave none (the API then shows ``received_at``)."""
+    approximate: bool = False
+    """``timestamp`` isn't this event's own: it is when its alarm began (which a later firing may say again), or when it
+    was received."""
     raw_data: msgspec.Raw = EMPTY_JSON
     """The sender's own JSON, byte for byte."""
     signature: str = ""
@@ -81,3 +84,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime = NEVER
     key: str = ""
     """Name of the API key that brought it."""
+
+    @property
+    def own_time(self) -> datetime | None:
+        """When this very event happened, by which events of one alarm can be ordered."""
+        return None if self.approximate else self.timestamp

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -13,6 +15,7 @@ from mcp_responder.model.alert import Alert
 from mcp_responder.model.errors import InvalidRequest
 from mcp_responder.model.signature import signature
 from mcp_responder.pipeline.correlate import alarm_of, identity_of
+from mcp_responder.plumbing.minted import is_minted
 from mcp_responder.ports import Incoming, Inner, Reading, Request, Source
 
 ENVELOPES = 3
@@ -20,6 +23,9 @@ ENVELOPES = 3
 
 Value = TypeVar("Value")
 
+MALFORMED = "malformed_json"
+
+encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
 decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -67,7 +73,7 @@ class Receive:
         ``key`` is the name of the API key that brought it. Raises InvalidRequest if the body as a whole can't be read.
         """
         named = self._sources[source] if source else None
-        items = self._items(request.body)
+        items = self._items(request)
         incoming: list[Incoming] = []
         rejected: list[Rejected] = []
         for index, raw in enumerate(items):
@@ -78,15 +84,18 @@ class Receive:
                 rejected.append(Rejected(index=index, error=error))
                 continue
             retry_key = f"{key}\0{idempotency_key}\0{index}" if idempotency_key else ""
-            for position, alert in enumerate(alerts):
-                incoming.append(self._identify(alert, request, key, f"{retry_key}\0{position}" if retry_key else ""))
+            incoming += self._identified(alerts, request, key, retry_key)
         return Received(incoming=tuple(incoming), rejected=tuple(rejected))
 
-    def _items(self, body: bytes) -> Sequence[bytes]:
+    def _items(self, request: Request) -> Sequence[bytes]:
         """The JSON values of a request: those of an array, or the one."""
+        # Windows' tools put a mark in front of UTF-8.
+        body = request.body.removeprefix(BOM_UTF8)
         text = body.lstrip()
         if not text:
             raise InvalidRequest("empty_body", "The request has no body; send one alert or an array of them as JSON.")
+        if _is_plain_text(request) and not _is_json(body):
+            return (encode(body.decode("utf-8", "replace")),)
         if not text.startswith(b"["):
             return (body,)
         items, _ = _decoded(decode_items, body)
@@ -105,30 +114,49 @@ class Receive:
 
     def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
         body, raw = _decoded(decode, raw)
-        found = self._parse(named or self._detect(body), body, raw, request)
         alerts: list[Alert] = []
-        for item in found:
-            alerts += self._unwrap(item, request, envelopes) if isinstance(item, Inner) else [item]
+        refused: InvalidRequest | None = None
+        for item in self._parse(body, raw, named, request):
+            try:
+                alerts += self._unwrap(item, request, envelopes) if isinstance(item, Inner) else [item]
+            except InvalidRequest as error:
+                refused = error
+        # What can't be read in an envelope with several is no reason to drop the others.
+        if refused and not alerts:
+            raise refused
         return alerts
+
+    def _parse(self, body: object, raw: bytes, named: Source | None, request: Request) -> Sequence[Alert | Inner]:
+        plain, reader = self._detection[-1], self._reader(body, named)
+        if reader is not plain:
+            with suppress(InvalidRequest):
+                return self._ask(reader, body, raw, request)
+            detected = self._detect(body)
+            if detected is not plain and detected is not reader:
+                with suppress(InvalidRequest):
+                    return self._ask(detected, body, raw, request)
+        # Rather a strange message than a dropped page.
+        return self._ask(plain, body, raw, request)
+
+    def _reader(self, body: object, named: Source | None) -> Source:
+        """The named source, unless the body is another one's: addresses are pasted into the wrong settings."""
+        plain = self._detection[-1]
+        if named is None:
+            return self._detect(body)
+        if named is plain or named.detects(body):
+            return named
+        detected = self._detect(body)
+        return named if detected is plain else detected
+
+    def _ask(self, source: Source, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner]:
+        reading = self._readings.get(source.INFO.name)
+        return source.parse(body, raw, msgspec.structs.replace(request, reading=reading) if reading else request)
 
     def _detect(self, body: object) -> Source:
         for source in self._detection:
             if source.detects(body):
                 return source
         return self._detection[-1]
-
-    def _parse(self, source: Source, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner]:
-        plain = self._detection[-1]
-        reading = self._readings.get(source.INFO.name)
-        if reading:
-            request = msgspec.structs.replace(request, reading=reading)
-        try:
-            return source.parse(body, raw, request)
-        except InvalidRequest:
-            if source is plain:
-                raise
-        # Rather a strange message than a dropped page.
-        return plain.parse(body, raw, request)
 
     def _unwrap(self, inner: Inner, request: Request, envelopes: int) -> list[Alert]:
         if envelopes == 0:
@@ -142,27 +170,75 @@ class Receive:
             for position, alert in enumerate(alerts)
         ]
 
-    def _identify(self, alert: Alert, request: Request, key: str, retry_key: str) -> Incoming:
-        unstable = False
+    def _identified(self, alerts: Sequence[Alert], request: Request, key: str, retry_key: str) -> list[Incoming]:
+        """The alerts of one item."""
         if retry_key:
-            name = retry_key.encode(errors="surrogatepass")
-        elif alert.event_id:
-            name = f"{alert.source}\0{alert.event_id}".encode(errors="surrogatepass")
+            named = [f"{retry_key}\0{position}".encode(errors="surrogatepass") for position in range(len(alerts))]
+            return [self._identify(*pair, request, key, stable=True) for pair in zip(alerts, named, strict=True)]
+        names = [self._name(alert, key) for alert in alerts]
+        if len(names) > 1:
+            names = _told_apart(alerts, names)
+        return [
+            self._identify(alert, name, request, key, stable=bool(alert.event_id or alert.own_time))
+            for alert, name in zip(alerts, names, strict=True)
+        ]
+
+    def _name(self, alert: Alert, key: str) -> bytes:
+        """What the sender's own words make of this one event: the same for a second sending."""
+        parts: tuple[str, ...]
+        if not alert.event_id:
+            # Several alerts may come out of the same bytes, and a batch may say of the same bytes that it is over.
+            parts = (alert.source, alert.source_id, alert.title, alert.status, alert.severity, "")
+            return "\0".join(parts).encode(errors="surrogatepass") + bytes(alert.raw_data)
+        if alert.source != self._detection[-1].INFO.name:
+            # A sender that is known: its ids are the same by whatever route.
+            parts = (alert.source, alert.event_id)
+        elif is_minted(_OWN_PART.split(alert.event_id, 1)[0]):
+            parts = (alert.source, alert.event_id, key)
         else:
-            # Several alerts may come out of the same bytes: what tells them apart joins the name.
-            name = f"{alert.source}\0{alert.source_id}\0{alert.title}\0".encode(errors="surrogatepass")
-            name += bytes(alert.raw_data)
-            unstable = alert.timestamp is None
+            # Two programs behind one key may both count their events from 1.
+            parts = (alert.source, alert.event_id, key, alert.title, alert.service)
+        return "\0".join(parts).encode(errors="surrogatepass")
+
+    def _identify(self, alert: Alert, name: bytes, request: Request, key: str, *, stable: bool) -> Incoming:
         identified = msgspec.structs.replace(
             alert,
             alert_id=blake2b(name, digest_size=12).hexdigest(),
             signature=signature(alert.title, alert.message),
             timestamp=alert.timestamp or request.received_at,
+            approximate=alert.approximate or alert.timestamp is None,
             received_at=request.received_at,
             key=key,
         )
         identity = identity_of(identified, self._identity)
-        return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=unstable)
+        return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=not stable)
+
+
+def _told_apart(alerts: Sequence[Alert], names: Sequence[bytes]) -> list[bytes]:
+    """The names, with its place in that of an alert that nothing else tells from one before."""
+    known: set[bytes] = set()
+    different: list[bytes] = []
+    for position, (alert, name) in enumerate(zip(alerts, names, strict=True)):
+        same = name in known and not alert.event_id
+        known.add(name)
+        different.append(name + f"\0{position}".encode() if same else name)
+    return different
+
+
+_OWN_PART = re.compile("[/\0]")
+"""What follows on a sender's id: "id/resolved", or the place in an envelope."""
+
+
+def _is_plain_text(request: Request) -> bool:
+    return request.headers.get("content-type", "")[:10].lower() == "text/plain"
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        _decoded(decode, body)
+    except InvalidRequest as error:
+        return error.code != MALFORMED
+    return True
 
 
 def _decoded(read: Callable[[bytes], Value], raw: bytes) -> tuple[Value, bytes]:
@@ -190,7 +266,7 @@ def _whole_escape(found: re.Match[str]) -> str:
 def _malformed(error: Exception) -> InvalidRequest:
     if isinstance(error, RecursionError):
         return _too_deep()
-    return InvalidRequest("malformed_json", f"The body is not valid JSON: {error}.")
+    return InvalidRequest(MALFORMED, f"The body is not valid JSON: {error}.")
 
 
 def _too_deep() -> InvalidRequest:

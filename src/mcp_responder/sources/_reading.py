@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import islice
@@ -9,16 +10,19 @@ from itertools import islice
 import msgspec
 
 from mcp_responder.model.alert import Alert, Link, Severity, Status
-from mcp_responder.model.severity import read_severity
-from mcp_responder.plumbing.fields import array, dig, instant, mapping, one_line, text
+from mcp_responder.model.severity import judge, read_severity, stated
+from mcp_responder.plumbing.fields import array, dig, first_line, instant, mapping, one_line, text
 from mcp_responder.ports import Reading
 
 LONGEST_TITLE = 500
+LONGEST_HEADLINE = 200
+"""Characters of a title that is made from a text."""
+_LONGEST_NOTHING = 2
 MOST_LINKS = 20
 
 STATUS_WORDS: dict[Status, str] = {
     Status.FIRING: "firing fire fired trigger triggered retriggered alarm alert alerting open opened reopened new "
-    "created create problem critical crit down error failed failure failing fatal active activated warning warn "
+    "problem critical crit down error failed failure failing fatal active activated warning warn "
     "unhealthy degraded start started breached bad red yellow investigating identified major_outage partial_outage "
     "degraded_performance unavailable broken unresolved",
     Status.RESOLVED: "resolved resolve ok okay closed close recovered recovery up normal cleared clear healthy good "
@@ -49,6 +53,47 @@ def _status(word: str) -> Status | None:
     said = plain(word)
     bare = next((said[len(noun) :] for noun in NOUNS if said.startswith(noun)), said)
     return _BY_WORD.get(said) or _BY_WORD.get(bare)
+
+
+_BRACKETED = re.compile(r"\[\s*([A-Za-z][A-Za-z -]*?)\s*(?:: ?\d+|on [^\]]*)?\]\s*(?=\S)")
+_LEADING = re.compile(r"(ALARM|OK|PROBLEM|RESOLVED|RECOVERY|RECOVERED|FIRING)\s*:\s*(?=\S)", re.IGNORECASE)
+_FIRING_MARKS = ("firing", "alerting", "alarm", "triggered", "retriggered", "problem", "open", "down")
+_RESOLVED_MARKS = ("resolved", "recovered", "recovery", "ok", "closed", "cleared", "up")
+_MARKS = frozenset((*_FIRING_MARKS, *_RESOLVED_MARKS))
+
+
+def unmark(title: str) -> tuple[str, Status | None]:
+    """A title without its state in front ("[RESOLVED] …", "OK: …"): firing and resolved are the same alarm."""
+    if title[:1] == "[":
+        mark = _BRACKETED.match(title)
+    elif ":" in title[:12]:
+        mark = _LEADING.match(title)
+    else:
+        return title, None
+    if not mark or mark[1].lower().replace("-", "") not in _MARKS:
+        return title, None
+    return title[mark.end() :], read_status(mark[1])
+
+
+def judged(title: str, message: str, environment: str, reading: Reading) -> Severity:
+    """How bad it is by its words, when the sender doesn't say."""
+    said = stated(title) or stated(message) or judge(title, message, environment, rules=reading.severities)
+    return said or Severity.MEDIUM
+
+
+def headline(message: str) -> str:
+    """The first line, or for one that says nothing (the brace of a JSON text) as much as fits."""
+    first = one_line(first_line(message), LONGEST_HEADLINE)
+    return first if len(first) > _LONGEST_NOTHING else one_line(message, LONGEST_HEADLINE)
+
+
+def raw_items(raw: bytes, name: str) -> list[bytes]:
+    """The exact texts of the items of the array that stands under a name in the text of an object."""
+    return [bytes(item) for item in decode_array(decode_object(raw)[name])]
+
+
+decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def read_level(value: object) -> Severity | None:

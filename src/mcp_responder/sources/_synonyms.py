@@ -21,6 +21,7 @@ SYNONYMS: dict[str, str] = {
     "severity": "severity alert_severity severity_level sev alert_level level log_level level_name priority "
     "alert_priority urgency criticality importance",
     "status": "status alert_status state alert_state alarm_state current_state new_state event_action action "
+    "new_state_value build_status job_status pipeline_status conclusion outcome result "
     "event_type event_state alert_transition transition alert_type notification_type",
     "resolved": "resolved is_resolved recovered",
     "event": "event event_kind",
@@ -35,9 +36,10 @@ SYNONYMS: dict[str, str] = {
     "owner": "owner team owner_team assignee assigned_to responsible squad contact",
     "source_id": "source_id fingerprint alert_fingerprint dedup_key dedupe_key deduplication_key dedup_id alias "
     "incident_key alert_key alert_id alarm_id alarm_arn alert_uid rule_id rule_uid monitor_id check_id trigger_id "
-    "aggregation_key aggreg_key group_key problem_id incident_id issue_id",
-    "event_id": "event_id event_uid event_uuid message_id notification_id delivery_id uuid guid",
-    "id": "id",
+    "aggregation_key aggreg_key problem_id incident_id issue_id",
+    "group_id": "group_key",
+    "event_id": "event_id event_uid event_uuid message_id notification_id delivery_id",
+    "id": "uuid guid id",
     "timestamp": "timestamp ts time event_time event_timestamp datetime date occurred_at fired_at triggered_at "
     "starts_at started_at start_time detected_at created_at created opened_at generated_at sent_at updated_at "
     "last_updated",
@@ -57,8 +59,10 @@ WRAPPERS = (
 )
 """Objects that are looked into."""
 
-BATCHES = "alerts events incidents records items messages"
-"""Arrays of which the first object is looked into, behind all else."""
+BATCHES = "alerts incidents events records items messages"
+"""Arrays of objects that are alerts themselves."""
+PURE_BATCHES = frozenset(("alerts", "incidents"))
+"""Those that hold alerts and nothing else; what the others hold may also be a part of one alert."""
 
 TELLING_LABELS = "severity service environment resource region account owner source_id message links"
 """Fields that may also stand among the labels; of titles only those before ``summary``."""

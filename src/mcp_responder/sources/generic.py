@@ -46,35 +46,58 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from operator import itemgetter
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from mcp_responder.model.alert import Alert, Link, Severity, Status
 from mcp_responder.model.errors import InvalidRequest
-from mcp_responder.model.severity import judge, read_severity, stated
-from mcp_responder.plumbing.fields import array, first_line, instant, mapping, one_line, text
+from mcp_responder.model.severity import read_severity
+from mcp_responder.plumbing.fields import array, instant, mapping, one_line, text
+from mcp_responder.plumbing.minted import is_minted
 from mcp_responder.ports import Reading, Request, SourceInfo
+from mcp_responder.sources._jobs import job_status, job_title
 from mcp_responder.sources._reading import (
+    LONGEST_HEADLINE,
     MOST_LINKS,
+    headline,
+    judged,
     label_text,
     mapped,
     mapped_labels,
     named,
+    plain,
+    raw_items,
     read_labels,
     read_level,
     read_links,
     read_status,
     read_title,
+    unmark,
 )
-from mcp_responder.sources._synonyms import IN_LABELS, IN_OBJECTS, NOTHING, Meaning, Meanings, link_name
+from mcp_responder.sources._synonyms import (
+    IN_LABELS,
+    IN_OBJECTS,
+    NOTHING,
+    PURE_BATCHES,
+    Meaning,
+    Meanings,
+    link_name,
+)
 
-INFO = SourceInfo(name="generic", title="Any JSON webhook", content_types=("application/json", "text/plain"))
+INFO = SourceInfo(
+    name="generic",
+    title="Any JSON webhook",
+    # The last is what "curl -d" says of the JSON that it sends when nobody tells it better.
+    content_types=("application/json", "text/plain", "application/x-www-form-urlencoded"),
+)
 
-LONGEST_HEADLINE = 200
-"""Characters of a title that is made from a text."""
 LONGEST_NAME = 200
 DEEPEST = 4
+_BEHIND = 100_000
+"""How much later comes what a batch says of all of its alerts; a multiple of ``_A_LEVEL``."""
+_TEXTS = frozenset(("title", "message", "event"))
+_TELLING_FIELDS = frozenset(("severity", "status", "source_id", "labels"))
 _BATCHED = 2
 """The members of a batch come behind what its objects say of all of them."""
 _A_LEVEL = 1000
@@ -84,15 +107,13 @@ _OWN_TIMES = 7
 """The first names of ``timestamp`` are the event's own time, not the beginning of what it is about."""
 _MOST_PAIRS = 12
 _MOST_TEXTS = 20
-_LONGEST_NOTHING = 2
-_SHORTEST_MINTED = 16
-"""Shorter ids are rather of an alarm ("disk-full", a monitor's number) than of one event."""
-
-_BRACKETED = re.compile(r"\[\s*([A-Za-z][A-Za-z -]*?)\s*(?:: ?\d+|on [^\]]*)?\]\s*(?=\S)")
-_LEADING = re.compile(r"(ALARM|OK|PROBLEM|RESOLVED|RECOVERY|RECOVERED|FIRING)\s*:\s*(?=\S)", re.IGNORECASE)
-_FIRING_MARKS = ("firing", "alerting", "alarm", "triggered", "retriggered", "problem", "open", "down")
-_RESOLVED_MARKS = ("resolved", "recovered", "recovery", "ok", "closed", "cleared", "up")
-_MARKS = frozenset((*_FIRING_MARKS, *_RESOLVED_MARKS))
+_JOINTS = re.compile(r"[-_./: ]+")
+_FEWEST_WORDS = 2
+_LONGEST_ID = 120
+MOST_ITEMS = 1000
+"""Alerts in one batch."""
+_MOST_DEFAULTS = 20
+"""Values of a field that a batch has for all of its alerts."""
 _TELLING_STATES = frozenset(("critical", "crit", "fatal", "error", "warning", "warn"))
 _CLEARED = frozenset(("ok", "clear", "cleared", "resolved", "recovered"))
 _OBJECTS = frozenset(("severity", "status", "service", "resource", "environment", "region", "account", "owner"))
@@ -113,29 +134,93 @@ def detects(body: object) -> bool:
 
 
 def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
-    """One alert."""
+    """One alert, or those of a batch."""
     if isinstance(body, str):
         return [_from_text(body, raw, request)]
     if not isinstance(body, dict):
         raise InvalidRequest("not_an_alert", "An alert is a JSON object with a title or a message.", status=422)
     found = _mapped(body, request.reading) if request.reading.fields else {}
     _collect(body, found, 0, IN_OBJECTS)
-    return [_alert(body, found, raw, request)]
+    batch = _batch(body, raw, request) if "batch" in found else []
+    return batch or [_alert(body, found, raw, request)]
 
 
 def _from_text(body: str, raw: bytes, request: Request) -> Alert:
     words = body.strip()
-    title, status = _unmark(_headline(words))
+    title, status = unmark(headline(words))
     if not title:
         raise _empty()
     return Alert(
         source=INFO.name,
         title=title,
         message=words,
-        severity=_judged(title, words, "", request),
+        severity=judged(title, words, "", request.reading),
         status=status or Status.FIRING,
         raw_data=msgspec.Raw(raw),
     )
+
+
+# ------------------------------------------------------------------------------------------------------------ batches
+
+
+def _batch(body: dict[str, object], raw: bytes, request: Request) -> list[Alert]:
+    """An alert for each object of the batch that reads like one. What is said of all stands behind its own words."""
+    name = next(name for name, value in body.items() if IN_OBJECTS[name].batch and _is_batch(value))
+    items = cast("list[object]", body[name])
+    if len(items) > MOST_ITEMS:
+        words = f"'{name}' holds {len(items)} alerts; at most {MOST_ITEMS} are taken at once. Split it."
+        raise InvalidRequest("too_many_items", words, status=413)
+    around = {key: value for key, value in body.items() if key != name}
+    defaults = _defaults(around, request.reading)
+    alerts: list[Alert] = []
+    for item, its_text in zip(map(mapping, items), raw_items(raw, name), strict=True):
+        own = _own(item, request.reading)
+        if _reads_well(name, item, own, defaults):
+            alerts.append(_alert(item, _behind(own, defaults), its_text, request))
+    return alerts
+
+
+def _is_batch(value: object) -> bool:
+    """More than one object; a single one is read together with what is around it."""
+    return isinstance(value, list) and sum(isinstance(item, dict) for item in value) > 1
+
+
+def _own(body: dict[str, object], reading: Reading) -> Found:
+    found = _mapped(body, reading) if reading.fields else {}
+    _collect(body, found, 0, IN_OBJECTS, alarm=True)
+    return found
+
+
+def _defaults(around: dict[str, object], reading: Reading) -> Found:
+    found = _own(around, reading)
+    # The batch's own identity is none of its alerts'.
+    for field in ("id", "alarm_id", "source_id", "group_id", "event_id"):
+        found.pop(field, None)
+    return {
+        field: [(place + _BEHIND, value) for place, value in sorted(values, key=_PLACE)[:_MOST_DEFAULTS]]
+        for field, values in found.items()
+    }
+
+
+def _behind(own: Found, defaults: Found) -> Found:
+    """The item's own values, and behind them those of the batch; a text only where the item has none."""
+    together = {field: own.get(field, []) + values for field, values in defaults.items() if field not in _TEXTS}
+    texts = {field: values for field, values in defaults.items() if field in _TEXTS and _TEXTS.isdisjoint(own)}
+    return {**own, **together, **texts}
+
+
+def _reads_well(name: str, item: dict[str, object], own: Found, defaults: Found) -> bool:
+    """Whether an object of a batch is an alert.
+
+    Among ``alerts`` it may have its words from the batch. Elsewhere it must have its own, and beside an alert's own
+    title more than these: ``items`` may be goods. "Normal" is Kubernetes' word for an event that is no problem.
+    """
+    if item.get("type") == "Normal":
+        return False
+    says_something = not _TEXTS.isdisjoint(own)
+    if plain(name) in PURE_BATCHES:
+        return says_something or (bool(own) and not _TEXTS.isdisjoint(defaults))
+    return says_something and ("title" not in defaults or not _TELLING_FIELDS.isdisjoint(own))
 
 
 # ------------------------------------------------------------------------------------------------------ what is there
@@ -194,6 +279,8 @@ def _look_into(key: str, value: object, meant: Meaning, found: Found, depth: int
         _put(found, field, place, read_links(value, link_name(key)))
     elif isinstance(value, list):
         _look_into_list(value, meant, found, depth)
+        if meant.batch and depth == 0 and _is_batch(value):
+            _put(found, "batch", place, key)
     elif meant.wraps:
         _collect(mapping(value), found, depth + 1, IN_OBJECTS, alarm=meant.alarm)
     elif field in _OBJECTS:
@@ -240,20 +327,22 @@ def _name(found: Found, field: str) -> str:
 
 
 def _alert(body: dict[str, object], found: Found, raw: bytes, request: Request) -> Alert:
-    said, marked = _unmark(_best(found, "title", read_title) or _event_name(found))
+    said, marked = unmark(_best(found, "title", read_title) or _event_name(found))
     message = _message(found, said)
-    title = said or _headline(message) or _rendering(body)
-    status = _status(found) or marked or Status.FIRING
-    timestamp = _timestamp(found, status) if "timestamp" in found or "ended" in found else None
+    title = said or headline(message)
+    status = _status(found) or marked or job_status(body, titled=bool(title)) or Status.FIRING
+    title = title or one_line(job_title(body), LONGEST_HEADLINE) or _rendering(body)
+    timed = _timestamp(found, status) if "timestamp" in found or "ended" in found else NO_TIME
     names: dict[str, Any] = {field: _name(found, field) for field in found if field in _NAMES}
     return Alert(
         source=INFO.name,
-        source_id=_identity(found, "source_id") or _identity(found, "alarm_id"),
-        event_id=_event_id(found, status, timestamp),
+        source_id=_source_id(found),
+        event_id=_event_id(found, status, timed),
         title=title,
         message=message,
-        severity=_severity(found) or _judged(title, message, names.get("environment", ""), request),
-        timestamp=timestamp,
+        severity=_severity(found) or judged(title, message, names.get("environment", ""), request.reading),
+        timestamp=timed.at,
+        approximate=timed.begun,
         raw_data=msgspec.Raw(raw),
         status=status,
         labels=_labels(found) if "labels" in found else {},
@@ -266,19 +355,6 @@ def _event_name(found: Found) -> str:
     """``event`` names what happened, or only that something did ("trigger"): then it is a status."""
     name = _best(found, "event", read_title) or ""
     return "" if read_status(name) else name
-
-
-def _unmark(title: str) -> tuple[str, Status | None]:
-    """A title without its state in front ("[RESOLVED] …", "OK: …"): firing and resolved are the same alarm."""
-    if title[:1] == "[":
-        mark = _BRACKETED.match(title)
-    elif ":" in title[:12]:
-        mark = _LEADING.match(title)
-    else:
-        return title, None
-    if not mark or mark[1].lower().replace("-", "") not in _MARKS:
-        return title, None
-    return title[mark.end() :], read_status(mark[1])
 
 
 def _message(found: Found, title: str) -> str:
@@ -294,12 +370,6 @@ def _message(found: Found, title: str) -> str:
         if words and words != title and words not in message:
             message = f"{message}\n{words}" if message else words
     return message
-
-
-def _headline(message: str) -> str:
-    """The first line, or for one that says nothing (the brace of a JSON text) as much as fits."""
-    first = one_line(first_line(message), LONGEST_HEADLINE)
-    return first if len(first) > _LONGEST_NOTHING else one_line(message, LONGEST_HEADLINE)
 
 
 def _rendering(body: dict[str, object]) -> str:
@@ -345,34 +415,73 @@ def _state_level(value: object) -> Severity | None:
     return read_severity(state) if state in _TELLING_STATES else None
 
 
-def _judged(title: str, message: str, environment: str, request: Request) -> Severity:
-    rules = request.reading.severities
-    return stated(title) or stated(message) or judge(title, message, environment, rules=rules) or Severity.MEDIUM
+class Timed(NamedTuple):
+    """When it happened, and whether that is only the beginning or the end of what it is about."""
+
+    at: datetime | None = None
+    begun: bool = False
 
 
-def _timestamp(found: Found, status: Status) -> datetime | None:
+NO_TIME = Timed()
+
+
+def _timestamp(found: Found, status: Status) -> Timed:
     """When it happened: for what is over, its end, unless the event says its own time."""
-    begun = _best(found, "timestamp", instant)
-    if status is not Status.RESOLVED or "ended" not in found:
+    begun = _timed(found)
+    if status is not Status.RESOLVED or "ended" not in found or (begun.at and not begun.begun):
         return begun
-    own_time = begun and found["timestamp"][0][0] < _OWN_TIMES
-    return begun if own_time else _best(found, "ended", instant) or begun
+    ended = _best(found, "ended", instant)
+    return Timed(ended, begun=True) if ended else begun
 
 
-def _event_id(found: Found, status: Status, timestamp: datetime | None) -> str:
+def _timed(found: Found) -> Timed:
+    values = found.get("timestamp", [])
+    if len(values) > 1:
+        values.sort(key=_PLACE)
+    for place, value in values:
+        at = instant(value)
+        if at:
+            return Timed(at, begun=(place - _MAPPED) % _A_LEVEL > _OWN_TIMES)
+    return NO_TIME
+
+
+def _source_id(found: Found) -> str:
+    """The sender's name of the alarm, and only then that of the group in which it is told."""
+    named_id = _identity(found, "source_id") or _identity(found, "alarm_id")
+    if named_id or ("id" not in found and "group_id" not in found):
+        return named_id
+    return _best(found, "id", _alarm_name) or _identity(found, "group_id")
+
+
+def _alarm_name(value: object) -> str:
+    """An id in words ("prod-db-01-disk-full") is an alarm's; "42" and "evt-17" may be another one for its end."""
+    words = named(value)
+    if len(words) > _LONGEST_ID or is_minted(words):
+        return ""
+    spoken = sum(part.isalpha() for part in _JOINTS.split(words))
+    return words if spoken >= _FEWEST_WORDS else ""
+
+
+def _event_id(found: Found, status: Status, timed: Timed) -> str:
     """The identity of this one event, so that a second sending isn't a second event.
 
     Some senders give an alarm's beginning and end the same event id, so the status is a part of it. A bare ``id`` may
-    be the alarm's and come again with each firing: then only together with the time it names an event.
+    be the alarm's and come again with each firing: it names an event only if it is minted, or together with its time.
     """
     event_id = _identity(found, "event_id")
     if event_id:
         return event_id if status is Status.FIRING else f"{event_id}/{status}"
-    bare = _identity(found, "id")
-    if timestamp:
-        return f"{bare}/{status}@{timestamp.isoformat()}" if bare else ""
-    minted = len(bare) >= _SHORTEST_MINTED and any(letter.isdigit() for letter in bare)
-    return f"{bare}/{status}" if minted else ""
+    if "id" not in found:
+        return ""
+    bare = _best(found, "id", _minted)
+    if timed.at and not timed.begun:
+        return f"{bare or _identity(found, 'id')}/{status}@{timed.at.isoformat()}"
+    return f"{bare}/{status}" if bare else ""
+
+
+def _minted(value: object) -> str:
+    words = named(value)
+    return words if is_minted(words) else ""
 
 
 def _labels(found: Found) -> dict[str, str]:

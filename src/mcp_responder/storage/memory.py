@@ -148,7 +148,7 @@ class _State(msgspec.Struct, kw_only=True):
         return any(other != alarm for other, incident_id in self.firings if incident_id == incident.incident_id)
 
     def _resolved_later(self, incoming: Incoming) -> bool:
-        resolve, fired = self.resolves.get(incoming.alarm), incoming.alert.timestamp
+        resolve, fired = self.resolves.get(incoming.alarm), incoming.alert.own_time
         if resolve is None or fired is None:
             return False
         at, received = resolve
@@ -182,12 +182,13 @@ class _State(msgspec.Struct, kw_only=True):
     def _end_firings(self, incoming: Incoming) -> None:
         self.firings = {firing for firing in self.firings if firing[0] != incoming.alarm}
         alert, known = incoming.alert, self.resolves.get(incoming.alarm)
-        if alert.timestamp is None:
+        ended = alert.own_time
+        if ended is None:
             return
         # A resolve that comes late must not hide a newer one that still counts.
-        if known and known[0] > alert.timestamp and alert.received_at - known[1] < REORDER_WINDOW:
+        if known and known[0] > ended and alert.received_at - known[1] < REORDER_WINDOW:
             return
-        self.resolves[incoming.alarm] = (alert.timestamp, alert.received_at)
+        self.resolves[incoming.alarm] = (ended, alert.received_at)
 
     def _incident(self, incident_id: str) -> Incident:
         if incident_id not in self.incidents:

@@ -181,10 +181,8 @@ class Transaction:
 
     def _resolved_later(self, incoming: Incoming) -> bool:
         at, received = self._resolves[incoming.alarm]
-        alert = incoming.alert
-        return alert.timestamp is not None and (
-            to_ms(alert.timestamp) < at and to_ms(alert.received_at) - received < REORDER_MS
-        )
+        fired = incoming.alert.own_time
+        return fired is not None and (to_ms(fired) < at and to_ms(incoming.alert.received_at) - received < REORDER_MS)
 
     def _write(self, incoming: Incoming, verdict: Verdict) -> None:
         alert, received = incoming.alert, to_ms(incoming.alert.received_at)
@@ -271,10 +269,10 @@ class Transaction:
         latest = self._identities.get(incoming.identity)
         if latest is not None:
             latest.firing.discard(incoming.alarm)
-        alert = incoming.alert
-        if alert.timestamp is None:
+        ended = incoming.alert.own_time
+        if ended is None:
             return
-        at = to_ms(alert.timestamp)
+        at = to_ms(ended)
         newest = self._resolves.get(incoming.alarm)
         # A resolve that comes late must not hide a newer one that still counts.
         if newest and newest[0] > at and received - newest[1] < REORDER_MS:
