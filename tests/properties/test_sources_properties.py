@@ -111,6 +111,6 @@ def test_anything_is_read_or_refused(name: str, body: object) -> None:
 def test_depth_is_no_danger(name: str, wrapper: str) -> None:
     body: object = "bottom"
     for _ in range(200):
-        body = {wrapper: body if wrapper not in ARRAYS else [body, "beside"]}
+        body = {wrapper: body if wrapper not in ARRAYS else [body, {"title": "y"}]}
     check(name, {"title": "x", "AlarmName": "x", "detail-type": "x", wrapper: body})
     check(name, body)

@@ -1,14 +1,14 @@
 """The message of a CloudWatch alarm itself: metric, metric math, anomaly detection and composite alarms.
 
-This is what stands inside an SNS notification, what SNS sends with raw message delivery, and what a Lambda function
-gets as an alarm action.
+This is what SNS sends with raw message delivery, and what a Lambda function gets as an alarm action. In SNS's envelope
+it is read, too: see `sns`.
 
 ## Set up
 
 1. In the SNS console open **Topics**, your alarm topic, **Create subscription**.
 2. **Protocol** HTTPS, **Endpoint** `https://sns:<API key>@<responder>/v1/sources/cloudwatch_alarm` (SNS sends the
    key as HTTP Basic), and tick **Enable raw message delivery**. Confirm the subscription by hand: open the
-   `SubscribeURL` of the message that SNS sends first; it comes in as a plain alert.
+   link of the alert "Confirm the SNS subscription ..." that comes in first.
 3. In the CloudWatch console open **Alarms**, your alarm, **Actions, Edit**. Under **Notification** choose the topic for
    **In alarm**, and add it for **OK**, too: only then incidents resolve by themselves.
 

@@ -9,7 +9,9 @@ end up too). Only a title or a message is needed:
       -H "X-API-Key: $RESPONDER_API_KEY" -H "Content-Type: application/json" \\
       -d '{"title": "Disk full on web-1", "severity": "critical", "service": "checkout"}'
 
-An array is taken as a batch, a JSON string as an alert whose first line is the title.
+An array is taken as a batch, and so are several objects under `alerts`, `events`, `incidents`, `records`, `items` or
+`messages`: each is an alert, and what stands beside them (`status`, `severity`, `commonLabels`) counts where it says
+nothing itself. A JSON string, or a body of type `text/plain`, is an alert whose first line is the title.
 
 ## What is read
 
@@ -20,8 +22,10 @@ An array is taken as a batch, a JSON string as an alert whose first line is the 
 | `severity` | `level`, `priority`, `urgency`: `critical`, `error`, `warn`, `info`, `P1` to `P5`, `sev1`, `1` to `5` |
 | `status` | `state`, `action`: `firing`, `triggered`, `open`, `down`; `resolved`, `ok`, `closed`; `info` |
 | `source_id` | `fingerprint`, `dedup_key`, `alias`, `incident_key`, `alert_id`: the same for each firing of an alarm |
-| `event_id` | `message_id`, `uuid`, `id`: of this one event, so that a second sending isn't a second event |
-| `timestamp` | `time`, `ts`, `@timestamp`, `created_at`, `startsAt`: ISO 8601, RFC 2822, epoch in s, ms, us or ns |
+| `event_id` | `message_id`, `delivery_id`: of this one event, so that a second sending isn't a second event |
+| `id` | `uuid`, `guid`: of the event if it is a UUID, a ULID or long hex, else with its time; in words, of the alarm |
+| `timestamp` | `time`, `ts`, `@timestamp`, `date`: ISO 8601, RFC 2822, epoch in s, ms, us or ns |
+| when it began | `startsAt`, `created_at`, `opened_at`: shown, but neither names the event nor orders it |
 | `service` | `application`, `app`, `component`, `job` |
 | `resource` | `host`, `instance`, `node`, `pod`, `server` |
 | `environment` | `env`, `stage` |
@@ -30,7 +34,8 @@ An array is taken as a batch, a JSON string as an alert whose first line is the 
 | `links` | `link`, `url`, `runbook_url`, `dashboard_url` |
 
 Objects like `alert`, `data`, `payload`, `labels` and `annotations` are looked into. The sender's whole JSON is kept in
-`raw_data`. Without a severity the words of title and message decide; without a status the alert is firing.
+`raw_data`. Without a severity the words of title and message decide; without a status the alert is firing. Of jobs of
+CI systems (`workflow_run`, `build`, `object_attributes`) success resolves, failure fires, what isn't over is info.
 
 Other names are mapped in `responder.toml`, with dotted paths that are tried first:
 
