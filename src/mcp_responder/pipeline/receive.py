@@ -173,15 +173,14 @@ class Receive:
     def _identified(self, alerts: Sequence[Alert], request: Request, key: str, retry_key: str) -> list[Incoming]:
         """The alerts of one item."""
         if retry_key:
-            named = [f"{retry_key}\0{position}".encode(errors="surrogatepass") for position in range(len(alerts))]
-            return [self._identify(*pair, request, key, stable=True) for pair in zip(alerts, named, strict=True)]
-        names = [self._name(alert, key) for alert in alerts]
-        if len(names) > 1:
-            names = _told_apart(alerts, names)
-        return [
-            self._identify(alert, name, request, key, stable=bool(alert.event_id or alert.own_time))
-            for alert, name in zip(alerts, names, strict=True)
-        ]
+            names = [f"{retry_key}\0{position}".encode(errors="surrogatepass") for position in range(len(alerts))]
+        elif len(alerts) == 1:
+            # Nearly always.
+            return [self._identify(alerts[0], self._name(alerts[0], key), request, key)]
+        else:
+            names = _told_apart(alerts, [self._name(alert, key) for alert in alerts])
+        pairs = zip(alerts, names, strict=True)
+        return [self._identify(alert, name, request, key, stable=bool(retry_key)) for alert, name in pairs]
 
     def _name(self, alert: Alert, key: str) -> bytes:
         """What the sender's own words make of this one event: the same for a second sending."""
@@ -200,7 +199,7 @@ class Receive:
             parts = (alert.source, alert.event_id, key, alert.title, alert.service)
         return "\0".join(parts).encode(errors="surrogatepass")
 
-    def _identify(self, alert: Alert, name: bytes, request: Request, key: str, *, stable: bool) -> Incoming:
+    def _identify(self, alert: Alert, name: bytes, request: Request, key: str, *, stable: bool = False) -> Incoming:
         identified = msgspec.structs.replace(
             alert,
             alert_id=blake2b(name, digest_size=12).hexdigest(),
@@ -211,7 +210,8 @@ class Receive:
             key=key,
         )
         identity = identity_of(identified, self._identity)
-        return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=not stable)
+        unstable = not (stable or alert.event_id or alert.own_time)
+        return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=unstable)
 
 
 def _told_apart(alerts: Sequence[Alert], names: Sequence[bytes]) -> list[bytes]:
