@@ -44,8 +44,7 @@ def connect(path: Path, *, cache_kib: int, read_only: bool = False) -> sqlite3.C
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        # Rarely: the commit that copies the log back makes its group wait, and there are few of those this way.
-        connection.execute("PRAGMA wal_autocheckpoint = 16000")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
         # A log that a storm has blown up is cut back at the next checkpoint.
         connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
     return connection
