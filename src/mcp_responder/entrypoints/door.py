@@ -32,15 +32,13 @@ from mcp_responder.entrypoints.web.watch import DoorMetrics, Watch
 from mcp_responder.model.errors import Misconfigured, ResponderError
 from mcp_responder.operations import LEDGER_SPAN, SCOPES, Operations
 from mcp_responder.plumbing import logging
-from mcp_responder.plumbing.process import die_with_parent
+from mcp_responder.plumbing.process import READY_PIPE, die_with_parent
 from mcp_responder.settings import Loaded, Settings
 from mcp_responder.storage.sqlite.remote import StoreServer
 from mcp_responder.storage.sqlite.store import SqliteStore
 from mcp_responder.storage.sqlite.writer import Completion, Job, complete
 
 RUNTIME = "runtime.json"
-READY_PIPE = "MCP_RESPONDER_READY_PIPE"
-"""Number of a pipe's writing end: a line with the service's URL goes there once it is ready."""
 SILENT = "MCP_RESPONDER_SILENT"
 """Set by who starts the service for a story of its own: no banner."""
 LAW_SECONDS = 60.0

@@ -14,11 +14,9 @@ import tempfile
 import time
 from types import FrameType
 
-from mcp_responder.plumbing.process import PARENT_PIPE
+from mcp_responder.plumbing.process import PARENT_PIPE, PUBLIC_URL, READY_PIPE
 
 SETTINGS_FILE = "MCP_RESPONDER_SETTINGS_FILE"
-READY_PIPE = "MCP_RESPONDER_READY_PIPE"
-PUBLIC_URL = "MCP_RESPONDER_PUBLIC_URL"
 DOOR = "mcp_responder.entrypoints.door"
 WORKER = "mcp_responder.entrypoints.worker"
 STOP_SECONDS = 20.0

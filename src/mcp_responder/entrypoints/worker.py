@@ -23,7 +23,7 @@ from mcp_responder.model.incident import Incident
 from mcp_responder.model.message import Message, Receipt
 from mcp_responder.model.task import Leased, Notify
 from mcp_responder.plumbing import logging
-from mcp_responder.plumbing.process import die_with_parent
+from mcp_responder.plumbing.process import PUBLIC_URL, die_with_parent
 from mcp_responder.ports import Channel, Delivered
 from mcp_responder.storage.sqlite.remote import Answer, Call, OwnerGoneError, RemoteStore
 
@@ -39,7 +39,6 @@ DRAIN_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
 NICENESS = 10
 """Accepting goes first: a busy worker must not make the door wait for a core."""
-PUBLIC_URL = "MCP_RESPONDER_PUBLIC_URL"
 
 PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EAGAIN})
 """What a machine lacks for a while; no task is to blame for it."""

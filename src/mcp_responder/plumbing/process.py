@@ -9,6 +9,11 @@ import threading
 PARENT_PIPE = "MCP_RESPONDER_PARENT_PIPE"
 """Environment variable with the number of a pipe's reading end, whose writing end only the parent holds."""
 
+READY_PIPE = "MCP_RESPONDER_READY_PIPE"
+"""Number of a pipe's writing end: a line with the service's URL goes there once it is ready."""
+PUBLIC_URL = "MCP_RESPONDER_PUBLIC_URL"
+"""The address that the door listens on, for the worker's links."""
+
 
 def die_with_parent() -> None:
     """Ask this process to stop, as by SIGTERM, as soon as the parent has ended, however it ended."""
