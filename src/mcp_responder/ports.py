@@ -62,6 +62,12 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Its slug: the file's name and the last part of its URL."""
     title: str
     content_types: tuple[str, ...] = ("application/json",)
+    key_headers: tuple[str, ...] = ()
+    """Headers, in lower case, in which its sender brings the API key when it can send none of the usual ones."""
+    largest_body: int = 0
+    """Bytes that its own address takes after decompression, where that is more than the general limit."""
+    reply: Callable[[Request], Mapping[str, object]] | None = None
+    """Makes the 200 that this sender insists on of its request; None: the usual 202. Pure."""
 
 
 class Source(Protocol):
