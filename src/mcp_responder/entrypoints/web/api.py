@@ -39,7 +39,7 @@ from mcp_responder.entrypoints.web.problems import (
 from mcp_responder.model.errors import InvalidRequest, Transient
 from mcp_responder.model.task import DeadLetter
 from mcp_responder.operations import Operations
-from mcp_responder.ports import Channel, Clock, Source
+from mcp_responder.ports import Channel, Clock, Source, SourceInfo
 from mcp_responder.settings import Settings
 
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -78,8 +78,7 @@ def create_api(
     )
     routes = tuple(route for group in groups for route in group.routes())
     api = _application(settings)
-    content_types = sorted({kind for source in sources.values() for kind in source.INFO.content_types})
-    for route in (*routes, _description(api, routes, version, content_types)):
+    for route in (*routes, _description(api, routes, version, [source.INFO for source in sources.values()])):
         _serve(api, route, authenticator)
     return api
 
@@ -118,9 +117,9 @@ def _application(settings: Settings) -> FastAPI:
     return api
 
 
-def _description(api: FastAPI, routes: Sequence[Route], version: str, content_types: Sequence[str]) -> Route:
+def _description(api: FastAPI, routes: Sequence[Route], version: str, sources: Sequence[SourceInfo]) -> Route:
     """The route of the description: made when it is first asked for, and kept as bytes."""
-    described = functools.cache(lambda: document(api, routes, version, content_types))
+    described = functools.cache(lambda: document(api, routes, version, sources))
 
     def get_description() -> Response:
         return Response(described(), media_type=JSON)

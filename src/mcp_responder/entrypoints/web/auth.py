@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -90,12 +90,17 @@ class Authenticator:
         # One assignment: a request under way sees the old keys or the new ones, and can't bring an old one back.
         self._ring = _Ring({**{key.hash: self._pass(key) for key in keys}, **self._fixed}, {})
 
-    def authenticate(self, headers: Sequence[tuple[bytes, bytes]], scope: str) -> Caller:
+    def authenticate(
+        self, headers: Sequence[tuple[bytes, bytes]], scope: str, key_headers: Collection[bytes] = ()
+    ) -> Caller:
         """The caller, who has that scope. ``headers`` are raw, their names in lower case.
 
+        ``key_headers`` may bring the key where none of the usual ones does.
         Raises InvalidRequest: 401 missing_key, wrong_key or expired_key, 403 missing_scope, 429 rate_limited.
         """
         token = token_of(headers)
+        if key_headers and not token:
+            token = next((value for name, value in headers if value and name in key_headers), b"")
         ring = self._ring
         known = ring.by_token.get(token) or _recognised(ring, token)
         if known.expires_at is not None or known.bucket is not None:

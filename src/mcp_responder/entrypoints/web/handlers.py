@@ -257,7 +257,10 @@ def page(items: Iterable[Item]) -> Page[Item]:
 
 
 def _source_view(source: Source) -> SourceView:
-    return SourceView(**msgspec.structs.asdict(source.INFO), path=f"/v1/sources/{source.INFO.name}")
+    info = source.INFO
+    return SourceView(
+        name=info.name, title=info.title, content_types=info.content_types, path=f"/v1/sources/{info.name}"
+    )
 
 
 def _channel_view(channel: Channel) -> ChannelView:

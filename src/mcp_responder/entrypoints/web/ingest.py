@@ -62,14 +62,27 @@ class IngestView(msgspec.Struct, frozen=True):
     rejected: tuple[RejectedView, ...]
 
 
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """What is taken at one path."""
+
+    source: str = ""
+    """Empty: to be detected."""
+    content_types: frozenset[str] = frozenset()
+    limit: int
+    """Bytes of a body, after decompression."""
+    key_headers: frozenset[bytes] = frozenset()
+    reply: Callable[[Request], Mapping[str, object]] | None = None
+
+
 class Visit(msgspec.Struct, kw_only=True):
     """One request on its way through the door."""
 
     start: float
     caller: str
     headers: Mapping[str, str]
-    source: str
-    """Empty: to be detected."""
+    address: Address
+    reply: bytes | None = None
+    """The body of the 200 that this sender insists on; None: a 202 with what became of the alerts."""
     incoming: Sequence[Incoming] = ()
     rejected: Sequence[Rejected] = ()
     size: int = 0
@@ -99,13 +112,12 @@ class Ingest:
         self._decide = decide
         self._authenticator = authenticator
         self._clock = clock
-        self.body_limit = self._limit = body_limit
+        self._limit = body_limit
         self._public_url = public_url
         self._headers = [(b"content-type", b"application/json"), *headers]
         self._problem_headers = list(headers)
         self._seen = seen
-        self._types = {name: frozenset(source.INFO.content_types) for name, source in sources.items()}
-        self._types[""] = frozenset().union(*self._types.values())
+        self._addresses = _addresses(sources, body_limit)
 
     @staticmethod
     def serves(scope: Scope) -> bool:
@@ -116,7 +128,7 @@ class Ingest:
     async def __call__(self, scope: Scope, receive: Inbound, send: Send) -> None:
         try:
             visit = self.admit(scope["headers"], scope["path"])
-            self.read(visit, await self._body(visit.headers, receive))
+            self.read(visit, await self._body(visit, receive))
             accepted = await self._accept(visit) if visit.incoming else []
             host = visit.headers.get("host") or _own_address(scope)
             body = self.view(visit, accepted, f"{scope['scheme']}://{host}")
@@ -124,28 +136,38 @@ class Ingest:
             status, headers, problem = problem_response(error)
             await _answer(send, status, [*headers, *self._problem_headers], problem)
         else:
-            await _answer(send, 202, self._headers, body)
+            await _answer(send, status_of(visit), self._headers, body)
 
     # The steps of a request, for whoever brings it.
 
     def admit(self, raw_headers: RawHeaders, path: str) -> Visit:
         """Whether the caller may send this here. Raises InvalidRequest."""
         start = time.perf_counter()
-        caller = self._authenticator.authenticate(raw_headers, "ingest")
+        address = self._addresses.get(path)
+        caller = self._authenticator.authenticate(raw_headers, "ingest", address.key_headers if address else ())
+        if address is None:
+            raise NotFound("source", path.removeprefix(NAMED))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
-        source = self._source(path)
-        self._check_type(headers.get("content-type", ""), source)
-        return Visit(start=start, caller=caller.name, headers=headers, source=source)
+        _check_type(headers.get("content-type", ""), address)
+        return Visit(start=start, caller=caller.name, headers=headers, address=address)
+
+    def limit(self, path: str) -> int:
+        """Bytes that a body for this path may have."""
+        address = self._addresses.get(path)
+        return address.limit if address else self._limit
 
     def read(self, visit: Visit, body: bytes) -> None:
         """Find the alerts in a body, as it was sent. Raises InvalidRequest."""
-        if len(body) > self._limit:
-            raise self._too_large()
+        address = visit.address
+        if len(body) > address.limit:
+            raise _too_large(address.limit)
         coding = visit.headers.get("content-encoding", "identity").strip().lower()
-        decoded = body if coding == "identity" else self._decoded(body, coding)
+        decoded = body if coding == "identity" else _decoded(body, coding, address.limit)
         request = Request(body=decoded, headers=visit.headers, received_at=self._clock())
-        received = self._receive(request, visit.source, visit.caller, visit.headers.get("idempotency-key", ""))
+        received = self._receive(request, address.source, visit.caller, visit.headers.get("idempotency-key", ""))
         visit.incoming, visit.rejected, visit.size = received.incoming, received.rejected, len(decoded)
+        if address.reply:
+            visit.reply = encode(address.reply(request))
 
     def submit(self, visit: Visit, done: Done) -> None:
         """Hand the alerts to the writer; ``done`` is told once they are durable. Raises Transient."""
@@ -156,76 +178,19 @@ class Ingest:
         self._seen(visit.incoming, accepted, visit.rejected, time.perf_counter() - visit.start)
         if visit.rejected and not accepted:
             raise _all_rejected(visit.rejected)
-        return encode(_view(visit, accepted, self._public_url or address))
+        return encode(_view(visit, accepted, self._public_url or address)) if visit.reply is None else visit.reply
 
-    def _source(self, path: str) -> str:
-        if path == ANY:
-            return ""
-        name = path.removeprefix(NAMED)
-        if name not in self._sources:
-            raise NotFound("source", name)
-        return name
-
-    def _check_type(self, content_type: str, source: str) -> None:
-        kind = content_type.partition(";")[0].strip().lower()
-        if not kind or kind in self._types[source] or kind.endswith("+json"):
-            return
-        known = ", ".join(sorted(self._types[source]))
-        raise InvalidRequest("unsupported_type", f"'{kind}' is not read here; send one of: {known}.", status=415)
-
-    async def _body(self, headers: Mapping[str, str], receive: Inbound) -> bytes:
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._limit:
-            raise self._too_large()
+    async def _body(self, visit: Visit, receive: Inbound) -> bytes:
+        limit, length = visit.address.limit, visit.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            raise _too_large(limit)
         message = await receive()
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
-            body = await self._rest(body, receive)
+            body = await _rest(body, receive, limit)
         elif message["type"] == "http.disconnect":
             raise InvalidRequest("disconnected", "The connection was closed before the body was complete.")
         return body
-
-    async def _rest(self, body: bytes, receive: Inbound) -> bytes:
-        parts = bytearray(body)
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise InvalidRequest("disconnected", "The connection was closed before the body was complete.")
-            parts += message.get("body", b"")
-            if len(parts) > self._limit:
-                raise self._too_large()
-            more = message.get("more_body", False)
-        return bytes(parts)
-
-    def _decoded(self, body: bytes, coding: str) -> bytes:
-        bits = CODINGS.get(coding)
-        if bits is None:
-            known = ", ".join(sorted(CODINGS))
-            raise InvalidRequest("unsupported_coding", f"'{coding}' can't be decoded; known: {known}.", status=415)
-        decoded = bytearray()
-        members = 0
-        try:
-            while body:
-                # A member at a time, and never more than the limit: a bomb isn't unpacked.
-                members += 1
-                if members > MOST_MEMBERS:
-                    raise InvalidRequest("malformed_coding", f"The {coding} body has more than {MOST_MEMBERS} members.")
-                member = zlib.decompressobj(bits)
-                decoded += member.decompress(body, self._limit + 1 - len(decoded))
-                if len(decoded) > self._limit:
-                    raise self._too_large()
-                if not member.eof:
-                    raise InvalidRequest("malformed_coding", f"The {coding} body ends too early.")
-                body = member.unused_data
-        except zlib.error as error:
-            raise InvalidRequest("malformed_coding", f"The body is not valid {coding}: {error}.") from error
-        return bytes(decoded)
-
-    def _too_large(self) -> InvalidRequest:
-        return InvalidRequest(
-            "too_large", f"The body is larger than {self._limit} bytes (after decompression). Split it.", status=413
-        )
 
     async def _accept(self, visit: Visit) -> list[Accepted]:
         future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
@@ -240,6 +205,80 @@ class Ingest:
 
         self.submit(visit, done)
         return await future
+
+
+def _addresses(sources: Mapping[str, Source], body_limit: int) -> dict[str, Address]:
+    """Path -> what is taken there."""
+    infos = [source.INFO for source in sources.values()]
+    every_type = frozenset(kind for info in infos for kind in info.content_types)
+    named = {
+        f"{NAMED}{info.name}": Address(
+            source=info.name,
+            content_types=frozenset(info.content_types),
+            limit=max(body_limit, info.largest_body),
+            key_headers=frozenset(name.encode() for name in info.key_headers),
+            reply=info.reply,
+        )
+        for info in infos
+    }
+    return {ANY: Address(content_types=every_type, limit=body_limit), **named}
+
+
+def _check_type(content_type: str, address: Address) -> None:
+    kind = content_type.partition(";")[0].strip().lower()
+    if not kind or kind in address.content_types or kind.endswith("+json"):
+        return
+    known = ", ".join(sorted(address.content_types))
+    raise InvalidRequest("unsupported_type", f"'{kind}' is not read here; send one of: {known}.", status=415)
+
+
+async def _rest(body: bytes, receive: Inbound, limit: int) -> bytes:
+    parts = bytearray(body)
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("disconnected", "The connection was closed before the body was complete.")
+        parts += message.get("body", b"")
+        if len(parts) > limit:
+            raise _too_large(limit)
+        more = message.get("more_body", False)
+    return bytes(parts)
+
+
+def _decoded(body: bytes, coding: str, limit: int) -> bytes:
+    bits = CODINGS.get(coding)
+    if bits is None:
+        known = ", ".join(sorted(CODINGS))
+        raise InvalidRequest("unsupported_coding", f"'{coding}' can't be decoded; known: {known}.", status=415)
+    decoded = bytearray()
+    members = 0
+    try:
+        while body:
+            # A member at a time, and never more than the limit: a bomb isn't unpacked.
+            members += 1
+            if members > MOST_MEMBERS:
+                raise InvalidRequest("malformed_coding", f"The {coding} body has more than {MOST_MEMBERS} members.")
+            member = zlib.decompressobj(bits)
+            decoded += member.decompress(body, limit + 1 - len(decoded))
+            if len(decoded) > limit:
+                raise _too_large(limit)
+            if not member.eof:
+                raise InvalidRequest("malformed_coding", f"The {coding} body ends too early.")
+            body = member.unused_data
+    except zlib.error as error:
+        raise InvalidRequest("malformed_coding", f"The body is not valid {coding}: {error}.") from error
+    return bytes(decoded)
+
+
+def _too_large(limit: int) -> InvalidRequest:
+    words = f"The body is larger than {limit} bytes (after decompression). Split it."
+    return InvalidRequest("too_large", words, status=413)
+
+
+def status_of(visit: Visit) -> int:
+    """The status with which the alerts of a visit are accepted."""
+    return 202 if visit.reply is None else 200
 
 
 def _view(visit: Visit, accepted: Sequence[Accepted], base: str) -> IngestView:

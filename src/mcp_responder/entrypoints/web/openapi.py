@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from mcp_responder.entrypoints.web.ingest import CODINGS, IngestView
 from mcp_responder.entrypoints.web.parameters import JsonBody, QueryOf
 from mcp_responder.entrypoints.web.problems import MEDIA_TYPE
+from mcp_responder.ports import SourceInfo
 
 Json = dict[str, Any]
 JSON = "application/json"
@@ -94,11 +95,8 @@ class Taken(msgspec.Struct, frozen=True):
     body: type[msgspec.Struct] | None
 
 
-def document(app: FastAPI, routes: Sequence[Route], version: str, content_types: Sequence[str]) -> bytes:
-    """The description of ``routes``, which ``app`` serves, and of the ingest routes, as JSON.
-
-    ``content_types`` are those that some source can read.
-    """
+def document(app: FastAPI, routes: Sequence[Route], version: str, sources: Sequence[SourceInfo]) -> bytes:
+    """The description of ``routes``, which ``app`` serves, and of the ingest routes for ``sources``, as JSON."""
     described = get_openapi(
         title="mcp-responder", version=version, openapi_version="3.1.0", description=ABOUT, routes=app.routes
     )
@@ -107,10 +105,10 @@ def document(app: FastAPI, routes: Sequence[Route], version: str, content_types:
     for route, takes in zip(routes, taken, strict=True):
         operation = described["paths"][route.path][route.method.lower()]
         operation |= _operation(route, takes, shapes, operation.get("parameters", []))
-    for path, operation in _ingest(shapes, content_types):
+    for path, operation in _ingest(shapes, sources):
         described["paths"].setdefault(path, {})["post"] = operation
     described["tags"] = [{"name": name, "description": words} for name, words in TAGS.items()]
-    described["components"] = _components(shapes)
+    described["components"] = _components(shapes, sources)
     return _readable(msgspec.json.encode(described))
 
 
@@ -229,15 +227,17 @@ as rejected, and the rest is taken; when nothing could be, the answer is 422 wit
 authentic but no alert is 202 with empty lists."""
 
 
-def _ingest(shapes: Shapes, content_types: Sequence[str]) -> Iterator[tuple[str, Json]]:
+def _ingest(shapes: Shapes, sources: Sequence[SourceInfo]) -> Iterator[tuple[str, Json]]:
     """The two operations that a bare ASGI callable serves in front of FastAPI."""
+    content_types = {kind for info in sources for kind in info.content_types}
     any_source: tuple[str, str, str, tuple[Json, ...]] = (
         "post_alerts",
         "Send alerts",
         "Whose they are is detected.",
         (),
     )
-    one_source = ("post_to_source", "Send alerts of a source", "They are read as that source's.", (SOURCE,))
+    words = "\n\n".join(("They are read as that source's.", *_peculiarities(sources)))
+    one_source = ("post_to_source", "Send alerts of a source", words, (SOURCE,))
     for path, (name, summary, words, parameters) in zip(INGEST_PATHS, (any_source, one_source), strict=True):
         yield (
             path,
@@ -246,10 +246,10 @@ def _ingest(shapes: Shapes, content_types: Sequence[str]) -> Iterator[tuple[str,
                 "tags": ["alerts"],
                 "summary": summary,
                 "description": f"{summary}. {words}\n\n{ACCEPTS}\n\nNeeds a key with the scope `ingest`.",
-                "security": _security("ingest"),
+                "security": [*_security("ingest"), *(_own_security(sources) if parameters else ())],
                 "parameters": [*parameters, RETRY_KEY, CODING],
                 "requestBody": {"required": True, "content": _alert_bodies(content_types)},
-                "responses": _ingest_responses(shapes, {404} if parameters else set()),
+                "responses": _ingest_responses(shapes, sources if parameters else None),
             },
         )
 
@@ -257,24 +257,59 @@ def _ingest(shapes: Shapes, content_types: Sequence[str]) -> Iterator[tuple[str,
 INGEST_PATHS = ("/v1/alerts", "/v1/sources/{source}")
 
 
-def _alert_bodies(content_types: Sequence[str]) -> Json:
+def _peculiarities(sources: Sequence[SourceInfo]) -> Iterator[str]:
+    """What is otherwise at some sources' addresses."""
+    larger = [f"`{info.name}` {info.largest_body}" for info in sources if info.largest_body]
+    if larger:
+        yield f"Where that is more than the general limit, bodies may have so many bytes: {', '.join(larger)}."
+    headers = [
+        f"`{info.name}` {' or '.join(map(header_name, info.key_headers))}" for info in sources if info.key_headers
+    ]
+    if headers:
+        yield f"The key may also come in a header of the sender's own: {', '.join(headers)}."
+
+
+def _own_security(sources: Sequence[SourceInfo]) -> list[Json]:
+    return [{name: ["ingest"]} for name in _own_schemes(sources)]
+
+
+def _own_schemes(sources: Sequence[SourceInfo]) -> Json:
+    """Security schemes of headers that only some sender has, by their name."""
+    return {
+        f"{info.name}_{header.replace('-', '_')}": {"type": "apiKey", "in": "header", "name": header_name(header)}
+        for info in sources
+        for header in info.key_headers
+    }
+
+
+def header_name(header: str) -> str:
+    """As vendors write it: X-Api-Key."""
+    return "-".join(part.capitalize() for part in header.split("-"))
+
+
+def _alert_bodies(content_types: Iterable[str]) -> Json:
     text = {kind: {"schema": {"type": "string"}} for kind in sorted(content_types) if kind != JSON}
     return {JSON: {"schema": ALERT_BODY, "example": ALERT_EXAMPLE}, **text}
 
 
-def _ingest_responses(shapes: Shapes, more: set[int]) -> Json:
-    taken = {"description": "Durable.", "content": {JSON: {"schema": shapes.of(IngestView)}}}
-    return {"202": taken, **_problems({*ALWAYS, *OF_A_KEY, *OF_A_BODY, *more})}
+def _ingest_responses(shapes: Shapes, sources: Sequence[SourceInfo] | None) -> Json:
+    """``sources`` is None where they are detected."""
+    responses: Json = {"202": {"description": "Durable.", "content": {JSON: {"schema": shapes.of(IngestView)}}}}
+    named = ", ".join(f"`{info.name}`" for info in sources or () if info.reply)
+    if named:
+        words = f"Durable, in the words that the sender insists on: {named}."
+        responses["200"] = {"description": words, "content": {JSON: {"schema": {"type": "object"}}}}
+    return responses | _problems({*ALWAYS, *OF_A_KEY, *OF_A_BODY, *(() if sources is None else (404,))})
 
 
 # --------------------------------------------------------------------------------------------------------- components
 
 
-def _components(shapes: Shapes) -> Json:
+def _components(shapes: Shapes, sources: Sequence[SourceInfo]) -> Json:
     return {
         "schemas": shapes.components,
         "responses": {f"Problem{status}": _problem(status, shapes) for status in PROBLEMS},
-        "securitySchemes": SECURITY_SCHEMES,
+        "securitySchemes": SECURITY_SCHEMES | _own_schemes(sources),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mcp_responder.entrypoints.web.ingest import ANY, NAMED, Ingest, Visit
+from mcp_responder.entrypoints.web.ingest import ANY, NAMED, Ingest, Visit, status_of
 from mcp_responder.entrypoints.web.problems import problem_response
 from mcp_responder.model.errors import InvalidRequest
 
@@ -79,7 +79,7 @@ def shortcut(ingest: Ingest, headers: tuple[tuple[bytes, bytes], ...]) -> type[H
         def _is_of_known_size(self) -> bool:
             """A body of a declared length that fits: it can be gathered without a look at its size."""
             length = next((value for name, value in self.headers if name == b"content-length"), b"")
-            return length.isdigit() and int(length) <= ingest.body_limit
+            return length.isdigit() and int(length) <= ingest.limit(self.url.decode("ascii"))
 
         def on_body(self, body: bytes) -> None:
             cycle: Any = self.cycle
@@ -118,7 +118,7 @@ def shortcut(ingest: Ingest, headers: tuple[tuple[bytes, bytes], ...]) -> type[H
             except Exception as refusal:  # noqa: BLE001 - a door answers whatever happens
                 self._refuse(cycle, refusal)
             else:
-                self._finish(cycle, 202, accepted, body)
+                self._finish(cycle, status_of(visit), accepted, body)
 
         def _refuse(self, cycle: ShortCycle, error: BaseException) -> None:
             status, extra, body = problem_response(error)
