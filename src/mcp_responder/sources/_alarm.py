@@ -7,8 +7,10 @@ the same change by two routes is one event of one alarm.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
@@ -17,8 +19,9 @@ from mcp_responder.model.errors import InvalidRequest
 from mcp_responder.model.severity import judge, stated
 from mcp_responder.plumbing.fields import array, instant, mapping, one_line, text
 from mcp_responder.ports import Reading
-from mcp_responder.sources._aws import alarm_arn, alarm_page, read_arn, region_code
-from mcp_responder.sources._reading import LONGEST_TITLE
+from mcp_responder.sources._aws import alarm_arn, alarm_name, alarm_page, read_arn, region_code
+from mcp_responder.sources._links import links_in
+from mcp_responder.sources._reading import LONGEST_TITLE, read_labels
 
 SOURCE = "cloudwatch_alarm"
 
@@ -28,11 +31,15 @@ TELLING = (
     *("TopicName", "BucketName", "StreamName", "DeliveryStreamName", "CacheClusterId", "ReplicationGroupId"),
     *("DistributionId", "DomainName", "FileSystemId", "VolumeId", "NatGatewayId", "BrokerName", "CertificateArn"),
     *("AutoScalingGroupName", "RuleName", "PodName", "ClusterName", "CanaryName", "LogGroupName", "host", "Host"),
+    *("Resource", "resource"),
 )
 """Dimensions that name the thing, the most telling first; else it is the first one there is."""
 
 SERVICE_DIMENSIONS = ("ServiceName", "Service", "service", "ApplicationName", "Application", "App")
 ENVIRONMENT_DIMENSIONS = ("Environment", "environment", "Env", "env", "Stage", "stage")
+SERVICE_TAGS = ("service", "servicename", "app", "application", "component")
+ENVIRONMENT_TAGS = ("environment", "env", "stage")
+OWNER_TAGS = ("owner", "team", "squad")
 
 PRODUCTS = {
     "applicationelb": "alb",
@@ -46,7 +53,16 @@ PRODUCTS = {
 }
 """Namespaces that don't say their product's usual name; all others of AWS do ("AWS/RDS")."""
 
+LONGEST_TEXT = 8000
+"""Characters of a description and of a reason; CloudWatch itself writes some 1,000."""
+MOST_METRICS = 100
+"""More than an alarm may have."""
+MOST_SHOWN = 20
+"""Children and metrics that a message names; CloudWatch itself tells ten children."""
+
 _STATES = {"ALARM": Status.FIRING, "OK": Status.RESOLVED}
+_STATISTICS = {"SUM": "Sum", "AVERAGE": "Average", "MAXIMUM": "Maximum", "MINIMUM": "Minimum", "SAMPLECOUNT": "Count"}
+"""SNS writes them in capitals, EventBridge as the console does."""
 _COMPARISONS = {
     "GreaterThanThreshold": ">",
     "GreaterThanOrEqualToThreshold": ">=",
@@ -56,6 +72,9 @@ _COMPARISONS = {
     "LessThanLowerThreshold": "below the band",
     "LessThanLowerOrGreaterThanUpperThreshold": "outside the band",
 }
+_BAND = "ANOMALY_DETECTION_BAND"
+_QUERIED = re.compile(r"\bFROM\s+(?:SCHEMA\(\s*)?[\"']?([\w./-]{1,255})", re.IGNORECASE)
+"""The namespace in a query of Metrics Insights."""
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +92,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the alarm compares this one; the others only feed expressions."""
 
 
+class Child(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm that set a composite alarm off."""
+
+    name: str
+    region: str = ""
+    state: str = ""
+
+
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """A change of an alarm's state."""
 
@@ -85,12 +112,22 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     changed_at: datetime | None = None
     old_state: str = ""
+    old_since: datetime | None = None
     suppressed_by: str = ""
+    """What keeps it from acting: "WaitPeriod", a suppressor alarm, a mute rule."""
     rule: str = ""
-    children: tuple[str, ...] = ()
+    children: tuple[Child, ...] = ()
     metrics: tuple[Metric, ...] = ()
     threshold: str = ""
     comparison: str = ""
+    contributor: str = ""
+    """Of an alarm over many time series: which of them changed. Each fires and ends by itself."""
+    contributed: dict[str, str] = {}
+    """What that time series is grouped by."""
+    tags: dict[str, str] = {}
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
 
 
 def named_alarm(name: object, arn: object, account: object, region: object) -> Alarm:
@@ -113,7 +150,9 @@ def read_change(alarm: Alarm, detail: dict[str, object]) -> Alarm:
     """The change as EventBridge (``detail``) and Lambda actions (``alarmData``) tell it, in camelCase."""
     state, before = mapping(detail.get("state")), mapping(detail.get("previousState"))
     configuration = mapping(detail.get("configuration"))
-    facts = reason_data(state.get("reasonData"))
+    facts = _reason_data(state.get("reasonData"))
+    contributor = mapping(detail.get("alarmContributor"))
+    muted = text(mapping(detail.get("muteDetail")).get("mutedByArn"))
     return msgspec.structs.replace(
         alarm,
         description=text(configuration.get("description")),
@@ -121,16 +160,42 @@ def read_change(alarm: Alarm, detail: dict[str, object]) -> Alarm:
         reason=text(state.get("reason")),
         changed_at=instant(state.get("timestamp")),
         old_state=text(before.get("value")),
-        suppressed_by=text(state.get("actionsSuppressedBy")),
+        old_since=instant(before.get("timestamp")),
+        suppressed_by=text(state.get("actionsSuppressedBy")) or muted.partition(":alarm-mute-rule:")[2] or muted,
         rule=text(configuration.get("alarmRule")),
-        children=tuple(filter(None, _children(facts.get("triggeringAlarms")))),
-        metrics=in_order(_metrics(configuration.get("metrics"))),
+        children=read_children(facts.get("triggeringAlarms")),
+        metrics=read_metrics(configuration),
         threshold=text(facts.get("threshold")) or text(configuration.get("threshold")),
         comparison=text(configuration.get("comparisonOperator")),
+        contributor=text(contributor.get("id")),
+        contributed=read_labels(mapping(contributor.get("attributes"))),
+        tags=read_labels(detail.get("alarmTags")),
     )
 
 
-def reason_data(value: object) -> dict[str, object]:
+def read_message(alarm: Alarm, body: dict[str, object]) -> Alarm:
+    """The change as the message for SNS tells it, with capital letters."""
+    trigger = mapping(body.get("Trigger"))
+    return msgspec.structs.replace(
+        alarm,
+        description=text(body.get("AlarmDescription")),
+        state=text(body.get("NewStateValue")),
+        reason=text(body.get("NewStateReason")),
+        changed_at=instant(body.get("StateChangeTime")),
+        old_state=text(body.get("OldStateValue")),
+        suppressed_by=text(body.get("ActionsSuppressedBy")),
+        rule=text(body.get("AlarmRule")),
+        children=read_children(body.get("TriggeringChildren")),
+        metrics=read_metrics(trigger),
+        threshold=text(trigger.get("Threshold")),
+        comparison=text(trigger.get("ComparisonOperator")),
+        contributor=text(body.get("AlarmContributorId")),
+        contributed=read_labels(mapping(body.get("AlarmContributorAttributes"))),
+        tags=read_labels(body.get("AlarmTags")),
+    )
+
+
+def _reason_data(value: object) -> dict[str, object]:
     """The JSON text of ``reasonData``."""
     try:
         return mapping(json.loads(value)) if isinstance(value, str) else mapping(value)
@@ -138,45 +203,75 @@ def reason_data(value: object) -> dict[str, object]:
         return {}
 
 
-def in_order(metrics: Iterator[Metric]) -> tuple[Metric, ...]:
-    """By their ids, so that the order of the sender decides nothing."""
+def _camel(value: object) -> dict[str, object]:
+    """An object whose names begin in lower case: SNS writes "MetricStat" what EventBridge calls "metricStat"."""
+    return {name[:1].lower() + name[1:]: inner for name, inner in islice(mapping(value).items(), MOST_METRICS)}
+
+
+def read_metrics(value: object) -> tuple[Metric, ...]:
+    """What an alarm watches, by ids, so that the order of the sender decides nothing."""
+    watching = _camel(value)
+    items = array(watching.get("metrics"))[:MOST_METRICS]
+    metrics = [_metric(_camel(item)) for item in items]
+    if not items and (watching.get("metricName") or watching.get("namespace")):
+        metrics = [_metric({"metricStat": {**watching, "metric": watching}})]
+    metrics += [Metric(expression=query) for query in _queries(watching.get("evaluationCriteria"))]
     return tuple(sorted(metrics, key=lambda metric: metric.metric_id))
 
 
-def _metrics(value: object) -> Iterator[Metric]:
-    for item in map(mapping, array(value)):
-        measured = mapping(item.get("metricStat"))
-        metric = mapping(measured.get("metric"))
-        yield Metric(
-            metric_id=text(item.get("id")),
-            name=text(metric.get("name")) or text(metric.get("metricName")),
-            namespace=text(metric.get("namespace")),
-            dimensions=read_dimensions(metric.get("dimensions")),
-            statistic=text(measured.get("stat")),
-            period=text(measured.get("period")),
-            expression=text(item.get("expression")),
-            label=text(item.get("label")),
-            watched=item.get("returnData") is not False,
-        )
+def _metric(item: dict[str, object]) -> Metric:
+    measured = _camel(item.get("metricStat"))
+    metric = _camel(measured.get("metric"))
+    statistic = text(measured.get("stat")) or text(measured.get("extendedStatistic")) or text(measured.get("statistic"))
+    return Metric(
+        metric_id=text(item.get("id")),
+        name=text(metric.get("name")) or text(metric.get("metricName")),
+        namespace=text(metric.get("namespace")) or _queried(text(item.get("expression"))),
+        dimensions=read_dimensions(metric.get("dimensions")),
+        statistic=_STATISTICS.get(statistic.upper(), statistic),
+        period=text(measured.get("period")) or text(item.get("period")),
+        expression=text(item.get("expression")),
+        label=text(item.get("label")),
+        watched=item.get("returnData") is not False,
+    )
+
+
+def _queries(criteria: object) -> Iterator[str]:
+    """The queries of an alarm on PromQL."""
+    for inner in _camel(criteria).values():
+        query = text(_camel(inner).get("query"))
+        if query:
+            yield query
+
+
+def _queried(expression: str) -> str:
+    found = _QUERIED.search(expression[:LONGEST_TEXT]) if expression[:6].upper() == "SELECT" else None
+    return found[1] if found else ""
 
 
 def read_dimensions(value: object) -> dict[str, str]:
     """Dimensions as EventBridge ({name: value}) and SNS ([{name, value}]) write them."""
     if isinstance(value, dict):
-        return {name: text(inner) for name, inner in value.items() if text(inner)}
-    pairs = [(text(item.get("name")), text(item.get("value"))) for item in map(mapping, array(value))]
+        pairs = [(name, text(inner)) for name, inner in islice(value.items(), MOST_METRICS)]
+    else:
+        items = map(mapping, array(value)[:MOST_METRICS])
+        pairs = [(text(item.get("name")), text(item.get("value"))) for item in items]
     return {name: inner for name, inner in pairs if name and inner}
 
 
-def _children(value: object) -> Iterator[str]:
-    for child in map(mapping, array(value)):
-        yield child_words(child.get("arn"), mapping(child.get("state")).get("value"))
+def read_children(value: object) -> tuple[Child, ...]:
+    """The alarms that set a composite alarm off."""
+    children = (_child(_camel(item)) for item in array(value))
+    return tuple(child for child in children if child.name)
 
 
-def child_words(arn: object, state: object) -> str:
-    """A child of a composite alarm: its name and state."""
-    name = read_arn(text(arn)).resource.removeprefix("alarm:") or text(arn)
-    return f"{name} ({text(state)})" if text(state) else name
+def _child(item: dict[str, object]) -> Child:
+    arn = text(item.get("arn"))
+    state = text(_camel(item.get("state")).get("value"))
+    return Child(name=alarm_name(arn) or arn, region=read_arn(arn).region, state=state)
+
+
+# ------------------------------------------------------------------------------------------------------------ telling
 
 
 def status_of(alarm: Alarm) -> Status:
@@ -186,13 +281,13 @@ def status_of(alarm: Alarm) -> Status:
     return Status.INFO if status is Status.FIRING and alarm.suppressed_by else status
 
 
-def alert_of(alarm: Alarm, raw: bytes, reading: Reading) -> Alert:
-    """The alert that a change of state is."""
+def alert_of(alarm: Alarm, raw: bytes, reading: Reading, links: Iterable[Link] = ()) -> Alert:
+    """The alert that a change of state is; ``links`` are those that the message brings besides its texts."""
     dimensions = _dimensions(alarm)
-    page = alarm_page(alarm.region, alarm.name)
+    tags = {name.lower(): value for name, value in alarm.tags.items()}
     return Alert(
         source=SOURCE,
-        source_id=alarm.arn,
+        source_id=" ".join(filter(None, (alarm.arn, alarm.contributor))),
         event_id=_event_id(alarm),
         title=one_line(alarm.name, LONGEST_TITLE) or one_line(alarm.arn, LONGEST_TITLE),
         message=_message(alarm),
@@ -200,13 +295,14 @@ def alert_of(alarm: Alarm, raw: bytes, reading: Reading) -> Alert:
         timestamp=alarm.changed_at,
         raw_data=msgspec.Raw(raw),
         status=status_of(alarm),
-        service=_service(alarm, dimensions),
+        service=_first(tags, SERVICE_TAGS) or _service(alarm, dimensions),
         resource=_first(dimensions, TELLING) or next(iter(dimensions.values()), ""),
-        environment=_first(dimensions, ENVIRONMENT_DIMENSIONS),
+        environment=_first(tags, ENVIRONMENT_TAGS) or _first(dimensions, ENVIRONMENT_DIMENSIONS),
         account=alarm.account,
         region=alarm.region,
+        owner=_first(tags, OWNER_TAGS),
         labels=_labels(alarm, dimensions),
-        links=(Link(name="CloudWatch alarm", url=page),) if page else (),
+        links=(*_pages(alarm), *links, *links_in(alarm.description)),
     )
 
 
@@ -215,19 +311,19 @@ def _event_id(alarm: Alarm) -> str:
     if alarm.changed_at is None:
         return ""
     moment = alarm.changed_at.isoformat(timespec="milliseconds")
-    return " ".join(filter(None, (alarm.arn, alarm.state, moment, alarm.suppressed_by)))
+    return " ".join(filter(None, (alarm.arn, alarm.contributor, alarm.state, moment, alarm.suppressed_by)))
 
 
 def _dimensions(alarm: Alarm) -> dict[str, str]:
-    dimensions: dict[str, str] = {}
+    dimensions = dict(alarm.contributed)
     for metric in alarm.metrics:
         for name, value in metric.dimensions.items():
             dimensions.setdefault(name, value)
     return dimensions
 
 
-def _first(dimensions: dict[str, str], names: tuple[str, ...]) -> str:
-    return next((dimensions[name] for name in names if name in dimensions), "")
+def _first(values: dict[str, str], names: tuple[str, ...]) -> str:
+    return next((values[name] for name in names if name in values), "")
 
 
 def _service(alarm: Alarm, dimensions: dict[str, str]) -> str:
@@ -244,24 +340,54 @@ def _severity(alarm: Alarm, reading: Reading) -> Severity:
     return said or judge(alarm.name, alarm.description, *words, rules=reading.severities) or Severity.MEDIUM
 
 
+def _pages(alarm: Alarm) -> Iterator[Link]:
+    named = [("CloudWatch alarm", alarm.region, alarm.name)]
+    named += [(f"Child: {child.name}", child.region, child.name) for child in alarm.children[:MOST_SHOWN]]
+    for title, region, name in named:
+        page = alarm_page(region, name)
+        if page:
+            yield Link(name=one_line(title, LONGEST_TITLE), url=page)
+
+
 def _message(alarm: Alarm) -> str:
-    children = f"Children: {', '.join(alarm.children)}" if alarm.children else ""
-    rule = f"Rule: {alarm.rule}" if alarm.rule else ""
-    suppressed = f"Its actions are suppressed by {alarm.suppressed_by}." if alarm.suppressed_by else ""
-    lines = (alarm.description, alarm.reason, _watched(alarm), rule, children, suppressed)
+    children = _listed((_child_words(child) for child in alarm.children), len(alarm.children), ", ")
+    grouped = ", ".join(f"{name}={value}" for name, value in alarm.contributed.items())
+    lines = (
+        alarm.description[:LONGEST_TEXT],
+        alarm.reason[:LONGEST_TEXT],
+        f"Time series: {grouped or alarm.contributor}" if alarm.contributor else "",
+        _watched(alarm),
+        f"Rule: {alarm.rule[:LONGEST_TEXT]}" if alarm.rule else "",
+        f"Children: {children}" if children else "",
+        f"Its actions are suppressed by {alarm.suppressed_by}." if alarm.suppressed_by else "",
+        f"Before: {alarm.old_state} since {alarm.old_since:%Y-%m-%d %H:%M} UTC" if alarm.old_since else "",
+    )
     return "\n".join(filter(None, lines))
+
+
+def _child_words(child: Child) -> str:
+    return f"{child.name} ({child.state})" if child.state else child.name
+
+
+def _listed(words: Iterator[str], count: int, between: str) -> str:
+    """The first words of a list, and how many more there are."""
+    more = (f"and {count - MOST_SHOWN} more",) if count > MOST_SHOWN else ()
+    return between.join((*islice(words, MOST_SHOWN), *more))
 
 
 def _watched(alarm: Alarm) -> str:
     """What is compared with what: "AWS/EC2 CPUUtilization (InstanceId=i-1), Average over 300 s > 50.0"."""
-    words = "; ".join(_metric_words(metric) for metric in alarm.metrics)
-    bound = f"{_COMPARISONS.get(alarm.comparison, alarm.comparison)} {alarm.threshold}".strip()
-    return " ".join(filter(None, (words, bound if alarm.comparison else "")))
+    band = next((metric for metric in alarm.metrics if metric.expression.startswith(_BAND)), None)
+    metrics = [metric for metric in alarm.metrics if metric is not band]
+    words = _listed(map(_metric_words, metrics), len(metrics), "; ")
+    bound = band.expression if band else alarm.threshold
+    comparison = _COMPARISONS.get(alarm.comparison, alarm.comparison) or "against"
+    return " ".join(filter(None, (words, f"{comparison} {bound}".strip() if alarm.comparison or bound else "")))
 
 
 def _metric_words(metric: Metric) -> str:
     if metric.expression:
-        return " = ".join(filter(None, (metric.label or metric.metric_id, metric.expression)))
+        return " = ".join(filter(None, (metric.label or metric.metric_id, metric.expression[:LONGEST_TEXT])))
     dimensions = ", ".join(f"{name}={value}" for name, value in metric.dimensions.items())
     named = f"{metric.namespace} {metric.name}".strip()
     over = f"{metric.statistic} over {metric.period} s" if metric.period else metric.statistic
@@ -273,14 +399,16 @@ def _labels(alarm: Alarm, dimensions: dict[str, str]) -> dict[str, str]:
     names = dict.fromkeys(metric.name for metric in alarm.metrics if metric.name)
     watched = next((metric for metric in alarm.metrics if metric.watched), Metric())
     labels = {
+        **alarm.tags,
         **dimensions,
         "metric": ", ".join(names),
-        "namespace": measured.namespace,
+        "namespace": measured.namespace or watched.namespace,
         "expression": watched.expression,
         "statistic": measured.statistic,
         "period": measured.period,
         "comparison": alarm.comparison,
         "threshold": alarm.threshold,
+        "contributor": alarm.contributor,
         "state": alarm.state,
         "old_state": alarm.old_state,
         "actions_suppressed_by": alarm.suppressed_by,

@@ -100,13 +100,24 @@ def is_region(words: str) -> bool:
     return bool(_CODE.fullmatch(words))
 
 
+def alarm_name(arn: str) -> str:
+    """The name of the alarm that an ARN belongs to; nothing if it is none of an alarm."""
+    resource = read_arn(arn).resource
+    return resource.removeprefix("alarm:") if resource.startswith("alarm:") else ""
+
+
 def alarm_page(region: str, name: str) -> str:
     """The alarm's page in the console, or nothing if the region isn't known."""
     if not is_region(region):
         return ""
+    return f"https://{console(region)}/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, safe='')}"
+
+
+def console(region: str) -> str:
+    """The console's host for a region; the common one if the region isn't known."""
     domain = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com", "aws-eusc": "amazonaws-eusc.eu"}
-    host = f"{region}.console.{domain.get(_partition(region), 'aws.amazon.com')}"
-    return f"https://{host}/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, safe='')}"
+    host = f"console.{domain.get(_partition(region), 'aws.amazon.com')}"
+    return f"{region}.{host}" if is_region(region) else host
 
 
 def _partition(region: str) -> str:

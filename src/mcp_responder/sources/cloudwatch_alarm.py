@@ -32,25 +32,14 @@ Try it:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from mcp_responder.model.alert import Alert
 from mcp_responder.model.errors import InvalidRequest
-from mcp_responder.plumbing.fields import array, instant, mapping, text
+from mcp_responder.plumbing.fields import instant, mapping
 from mcp_responder.ports import Request, SourceInfo
-from mcp_responder.sources._alarm import (
-    Alarm,
-    Metric,
-    alert_of,
-    child_words,
-    in_order,
-    named_alarm,
-    read_change,
-    read_dimensions,
-)
-from mcp_responder.sources._reading import override
+from mcp_responder.sources._alarm import alert_of, named_alarm, read_change, read_message
+from mcp_responder.sources._reading import is_address, override, read_links
 
 INFO = SourceInfo(
     name="cloudwatch_alarm", title="Amazon CloudWatch alarm", content_types=("application/json", "text/plain")
@@ -59,8 +48,6 @@ INFO = SourceInfo(
 _MARKS = frozenset(
     ("NewStateValue", "NewStateReason", "StateChangeTime", "OldStateValue", "AlarmArn", "AWSAccountId", "Trigger")
 )
-_STATISTICS = {"SUM": "Sum", "AVERAGE": "Average", "MAXIMUM": "Maximum", "MINIMUM": "Minimum"}
-"""SNS writes them in capitals, EventBridge as the console does."""
 
 
 def detects(body: object) -> bool:
@@ -74,60 +61,20 @@ def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
     """One alert."""
     if not isinstance(body, dict):
         raise InvalidRequest("not_an_alarm", "The message of a CloudWatch alarm is a JSON object.", status=422)
-    alarm = _from_action(body) if isinstance(body.get("alarmData"), dict) else _from_message(body)
-    return [override(alert_of(alarm, raw, request.reading), body, request.reading)]
+    read = _from_action if isinstance(body.get("alarmData"), dict) else _from_message
+    return [override(read(body, raw, request), body, request.reading)]
 
 
-def _from_action(body: dict[str, object]) -> Alarm:
+def _from_action(body: dict[str, object], raw: bytes, request: Request) -> Alert:
     data = mapping(body.get("alarmData"))
     alarm = named_alarm(data.get("alarmName"), body.get("alarmArn"), body.get("accountId"), body.get("region"))
     change = read_change(alarm, data)
-    return change if change.changed_at else msgspec.structs.replace(change, changed_at=instant(body.get("time")))
+    timed = change if change.changed_at else msgspec.structs.replace(change, changed_at=instant(body.get("time")))
+    return alert_of(timed, raw, request.reading)
 
 
-def _from_message(body: dict[str, object]) -> Alarm:
+def _from_message(body: dict[str, object], raw: bytes, request: Request) -> Alert:
     alarm = named_alarm(body.get("AlarmName"), body.get("AlarmArn"), body.get("AWSAccountId"), body.get("Region"))
-    trigger = mapping(body.get("Trigger"))
-    return msgspec.structs.replace(
-        alarm,
-        description=text(body.get("AlarmDescription")),
-        state=text(body.get("NewStateValue")),
-        reason=text(body.get("NewStateReason")),
-        changed_at=instant(body.get("StateChangeTime")),
-        old_state=text(body.get("OldStateValue")),
-        suppressed_by=text(body.get("ActionsSuppressedBy")),
-        rule=text(body.get("AlarmRule")),
-        children=tuple(filter(None, _children(body))),
-        metrics=in_order(_metrics(trigger)),
-        threshold=text(trigger.get("Threshold")),
-        comparison=text(trigger.get("ComparisonOperator")),
-    )
-
-
-def _children(body: dict[str, object]) -> Iterator[str]:
-    for child in map(mapping, array(body.get("TriggeringChildren"))):
-        yield child_words(child.get("Arn"), mapping(child.get("State")).get("Value"))
-
-
-def _metrics(trigger: dict[str, object]) -> Iterator[Metric]:
-    metrics = array(trigger.get("Metrics"))
-    if not metrics and (trigger.get("MetricName") or trigger.get("Namespace")):
-        yield _metric(trigger, trigger, trigger)
-    for item in map(mapping, metrics):
-        measured = mapping(item.get("MetricStat"))
-        yield _metric(item, measured, mapping(measured.get("Metric")))
-
-
-def _metric(item: dict[str, object], measured: dict[str, object], metric: dict[str, object]) -> Metric:
-    statistic = text(measured.get("Stat")) or text(measured.get("ExtendedStatistic")) or text(measured.get("Statistic"))
-    return Metric(
-        metric_id=text(item.get("Id")),
-        name=text(metric.get("MetricName")),
-        namespace=text(metric.get("Namespace")),
-        dimensions=read_dimensions(metric.get("Dimensions")),
-        statistic=_STATISTICS.get(statistic, statistic),
-        period=text(measured.get("Period")),
-        expression=text(item.get("Expression")),
-        label=text(item.get("Label")),
-        watched=item.get("ReturnData") is not False,
-    )
+    # An alarm on logs brings the address of its query.
+    links = read_links({name: value for name, value in body.items() if is_address(value)})
+    return alert_of(read_message(alarm, body), raw, request.reading, links)
