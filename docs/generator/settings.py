@@ -12,7 +12,9 @@ import msgspec
 from docs.generator.markdown import MADE, code, field_docs, plain, table
 from mcp_responder.channels import load_kinds
 from mcp_responder.plumbing.secret import Secret
-from mcp_responder.settings import NOT_SETTINGS, PREFIX, Section, Settings, SourceSettings
+from mcp_responder.ports import SourceSettings
+from mcp_responder.settings import NOT_SETTINGS, PREFIX, Section, Settings
+from mcp_responder.sources import load_sources
 
 WIDTH = 100
 
@@ -91,6 +93,17 @@ def channel_sections() -> Iterator[tuple[str, str, list[Setting]]]:
         yield f"channels.{name}", _about(kind.settings), _settings(kind.settings, f"channels.{name}.")
 
 
+def source_sections() -> Iterator[tuple[str, str, list[Setting]]]:
+    """The settings that only some source has."""
+    common = msgspec.structs.fields(SourceSettings)
+    for name, source in load_sources().items():
+        kind = source.INFO.settings
+        docs = field_docs(kind)
+        own = [field for field in msgspec.structs.fields(kind) if field.name not in {one.name for one in common}]
+        if own:
+            yield f"sources.{name}", _about(kind), [_setting(field, f"sources.{name}.", docs) for field in own]
+
+
 def open_tables() -> dict[str, str]:
     """Tables whose keys are the user's own, and what they are for."""
     docs = field_docs(Settings)
@@ -138,7 +151,7 @@ def example() -> str:
 
 
 def _example_lines() -> Iterator[str]:
-    for name, about, settings in (*sections(), *channel_sections()):
+    for name, about, settings in (*sections(), *source_sections(), *channel_sections()):
         if name:
             yield from ("", "", *_said(about), f"#[{name}]")
         if name.startswith("channels."):
@@ -173,6 +186,8 @@ def _page_lines() -> Iterator[str]:
     docs = open_tables()
     for name, example_lines in EXAMPLES.items():
         yield from ("", f"## `{name}`", "", docs[name], "", "```toml", example_lines, "```")
+        for table_name, about, settings in source_sections() if name == "sources" else ():
+            yield from ("", f"### `[{table_name}]`", "", about, "", *_settings_table(settings))
     yield from ("", "## `channels`", "", docs["channels"], "", "Set-up guides: [channels](channels.md).")
     for name, about, settings in channel_sections():
         yield from ("", f"### `[{name}]`", "", about, "", *(_settings_table(settings) if settings else ()))

@@ -21,22 +21,37 @@ from mcp_responder.context.similar import Similar
 from mcp_responder.context.stack_trace import StackTrace
 from mcp_responder.model.alert import Alert
 from mcp_responder.model.analysis import Analysis
-from mcp_responder.model.errors import InvalidRequest, Misconfigured
+from mcp_responder.model.errors import InvalidRequest, Misconfigured, Permanent, Transient
 from mcp_responder.model.incident import Activity
 from mcp_responder.model.severity import pattern_of
 from mcp_responder.operations import Operations
+from mcp_responder.pipeline import confirm
 from mcp_responder.pipeline.analyze import Analyzer
+from mcp_responder.pipeline.confirm import Confirmer
 from mcp_responder.pipeline.correlate import Correlate, Route, Rules
 from mcp_responder.pipeline.investigate import investigate
 from mcp_responder.pipeline.notify import Notifier, Observe
 from mcp_responder.pipeline.receive import Limits, Receive
 from mcp_responder.pipeline.retry import Schedule
 from mcp_responder.pipeline.route import everyone
-from mcp_responder.plumbing.http import HttpClient
-from mcp_responder.ports import Channel, IncidentStore, Reading, Request, Source, Subject
-from mcp_responder.settings import Loaded, Settings, explain
-from mcp_responder.sources import load_sources
+from mcp_responder.plumbing import certificates
+from mcp_responder.plumbing.certificates import Certificates
+from mcp_responder.plumbing.http import HttpClient, HttpFailure
+from mcp_responder.ports import (
+    Channel,
+    IncidentStore,
+    Reading,
+    Request,
+    Source,
+    SourceSettings,
+    Subject,
+    Vouch,
+    unchecked,
+)
+from mcp_responder.settings import Loaded, Settings, decode, explain
+from mcp_responder.sources import load_sources, sns
 from mcp_responder.sources._reading import READERS
+from mcp_responder.sources.sns import SnsSettings
 from mcp_responder.storage.sqlite.store import SqliteStore
 
 CONSOLE: dict[str, dict[str, object]] = {"console": {}}
@@ -47,6 +62,10 @@ IDENTIFYING = (
     *("owner", "severity", "key", "alert_id"),
 )
 """Fields of an alert that may make an incident."""
+CONFIRM_SECONDS = 10.0
+"""How long the answer to a confirmation may take."""
+OfSources = Mapping[str, SourceSettings]
+"""Source -> its settings."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -58,7 +77,9 @@ def clock() -> datetime:
 def check(loaded: Loaded) -> None:
     """Whether a service would start with this. Raises Misconfigured, naming key, place and fix."""
     check_bind(loaded.settings)
-    build_receive(loaded.settings, build_sources())
+    sources = build_sources()
+    build_receive(loaded.settings, sources, loaded=loaded)
+    build_certificates(loaded, sources)
     build_channels(loaded)
 
 
@@ -96,20 +117,36 @@ def build_sources() -> dict[str, Source]:
     return load_sources()
 
 
-def build_readings(settings: Settings, sources: Mapping[str, Source]) -> dict[str, Reading]:
-    """How each source is to be read. Raises Misconfigured for a table of a source that doesn't exist."""
-    for name in settings.sources:
+def source_settings(settings: Settings, sources: Mapping[str, Source], loaded: Loaded | None = None) -> OfSources:
+    """The settings of each source. Raises Misconfigured, also for a table of a source that doesn't exist."""
+    origins, file = (loaded.origins, loaded.file) if loaded else ({}, "")
+    found: dict[str, SourceSettings] = {name: source.INFO.settings() for name, source in sources.items()}
+    for name, table in settings.sources.items():
         if name not in sources:
+            words = f"there is no such source; known: {', '.join(sources)}."
+            place = next((origins[key] for key in origins if key.startswith(f"sources.{name}.")), file)
+            raise Misconfigured(f"sources.{name}", place or "configuration", words)
+        kind = sources[name].INFO.settings
+        try:
+            found[name] = decode(table, kind)
+        except msgspec.ValidationError as error:
+            raise explain(error, kind, f"sources.{name}.", origins, file or "configuration") from error
+        _check_fields(name, found[name])
+    return found
+
+
+def _check_fields(name: str, settings: SourceSettings) -> None:
+    for field in settings.fields:
+        if field not in (*READERS, "labels") and not field.startswith("labels."):
             raise Misconfigured(
-                f"sources.{name}", "configuration", f"there is no such source; known: {', '.join(sources)}."
+                f"sources.{name}.fields.{field}",
+                "configuration",
+                f"can't be mapped; use labels, labels.NAME or one of: {', '.join(READERS)}.",
             )
-        for field in settings.sources[name].fields:
-            if field not in (*READERS, "labels") and not field.startswith("labels."):
-                raise Misconfigured(
-                    f"sources.{name}.fields.{field}",
-                    "configuration",
-                    f"can't be mapped; use labels, labels.NAME or one of: {', '.join(READERS)}.",
-                )
+
+
+def build_readings(settings: Settings, of_sources: OfSources) -> dict[str, Reading]:
+    """How each source is to be read. Raises Misconfigured."""
     for number, rule in enumerate(settings.severities):
         try:
             pattern_of(rule)
@@ -118,22 +155,74 @@ def build_readings(settings: Settings, sources: Mapping[str, Source]) -> dict[st
                 f"severities[{number}].pattern", "configuration", f"is no regular expression: {error}."
             ) from error
     return {
-        name: Reading(
-            fields=settings.sources[name].fields if name in settings.sources else {},
-            severities=settings.severities,
-        )
-        for name in sources
+        name: Reading(fields=own.fields, severities=settings.severities, own=own if own != type(own)() else None)
+        for name, own in of_sources.items()
     }
 
 
-def build_receive(settings: Settings, sources: Mapping[str, Source]) -> Receive:
+def build_receive(
+    settings: Settings, sources: Mapping[str, Source], vouch: Vouch = unchecked, loaded: Loaded | None = None
+) -> Receive:
+    """What reads requests. A door must give a ``vouch``; ``loaded`` says where a wrong setting stands."""
     fields = settings.correlation.identity
     unknown = [field for field in fields if field not in IDENTIFYING]
     if unknown or not fields:
         words = f"can't be made of {unknown}; use some of: {', '.join(IDENTIFYING)}."
         raise Misconfigured("correlation.identity", "configuration", words)
     limits = Limits(items=settings.http.max_items, depth=settings.http.max_depth)
-    return Receive(sources, fields, build_readings(settings, sources), limits)
+    return Receive(sources, fields, build_readings(settings, source_settings(settings, sources, loaded)), limits, vouch)
+
+
+def sns_settings(loaded: Loaded, sources: Mapping[str, Source]) -> SnsSettings:
+    """Raises Misconfigured."""
+    found = source_settings(loaded.settings, sources, loaded)[sns.INFO.name]
+    assert isinstance(found, SnsSettings)  # noqa: S101 - it is what that source declares
+    return found
+
+
+def build_sns_client(settings: SnsSettings, longest_response: int) -> HttpClient:
+    """Speaks to SNS, and to what stands in for it. Raises Misconfigured if its authorities can't be read."""
+    authorities = settings.certificate_authorities
+    if not authorities:
+        return HttpClient(longest_response=longest_response)
+    try:
+        tls = ssl.create_default_context()
+        tls.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        words = f"'{authorities}' can't be read as certificates in PEM ({error.strerror or error})."
+        raise Misconfigured("sources.sns.certificate_authorities", "configuration", words) from error
+    return HttpClient(longest_response=longest_response, tls=tls)
+
+
+def build_certificates(loaded: Loaded, sources: Mapping[str, Source]) -> Certificates:
+    """Raises Misconfigured."""
+    settings = sns_settings(loaded, sources)
+    client = build_sns_client(settings, certificates.LARGEST)
+    return Certificates(client, clock, settings.certificate_authorities)
+
+
+def build_keyless(loaded: Loaded, sources: Mapping[str, Source]) -> dict[str, int]:
+    """Sources whose signed and listed requests need no API key -> most of them a minute."""
+    settings = sns_settings(loaded, sources)
+    return {sns.INFO.name: settings.keyless_per_minute} if settings.verify and settings.topics else {}
+
+
+def build_confirmer(loaded: Loaded, store: IncidentStore, observe: confirm.Observe) -> Confirmer:
+    sources = build_sources()
+    client = build_sns_client(sns_settings(loaded, sources), certificates.LARGEST)
+
+    def fetch(address: str) -> None:
+        try:
+            answer = client.request("GET", address, timeout=CONFIRM_SECONDS)
+        except HttpFailure as error:
+            raise Transient(f"{error}.", doubtful=error.sent) from None
+        if answer.status == 429 or answer.status >= 500:
+            raise Transient(f"it was answered with status {answer.status}.")
+        if answer.status != 200:
+            raise Permanent(f"it was answered with status {answer.status}; redirects aren't followed.")
+
+    address = build_receive(loaded.settings, sources).confirmation
+    return Confirmer(store, clock, _schedule(loaded.settings), random.random, address, fetch, observe)
 
 
 def build_channels(loaded: Loaded) -> dict[str, Channel]:
@@ -172,13 +261,16 @@ def build_decide(settings: Settings, route: Route) -> Correlate:
 def build_notifier(
     settings: Settings, store: IncidentStore, route: Route, public_url: str, observe: Observe
 ) -> Notifier:
+    return Notifier(store, clock, _schedule(settings), route, public_url, random.random, observe)
+
+
+def _schedule(settings: Settings) -> Schedule:
     retry = settings.retry
-    schedule = Schedule(
+    return Schedule(
         first=timedelta(seconds=retry.first_seconds),
         longest=timedelta(seconds=retry.longest_seconds),
         give_up=timedelta(seconds=retry.give_up_seconds),
     )
-    return Notifier(store, clock, schedule, route, public_url, random.random, observe)
 
 
 def build_analyzer(settings: Settings, store: IncidentStore, route: Route) -> Analyzer:

@@ -25,6 +25,7 @@ from mcp_responder.model.incident import (
     summary,
 )
 from mcp_responder.model.message import Receipt
+from mcp_responder.model.task import Confirm
 from mcp_responder.pipeline.correlate import Route, notify
 from mcp_responder.ports import (
     AlertRecord,
@@ -45,8 +46,11 @@ MASTER = "master"
 """What the key of the configuration (RESPONDER_API_KEY) is called."""
 LOCAL = "local"
 """What the command line on this machine is called."""
+SIGNATURE = "signature"
+"""What is written for the key of requests that need none, because they are signed."""
 LEDGER_SPAN = timedelta(days=2)
 """How far back the ledger's law is watched while the service runs."""
+LETTERS_LOOKED_AT = 200
 ALERTS_SHOWN = 50
 """Alerts that come with an incident; the rest are a query away."""
 
@@ -169,7 +173,19 @@ class Operations:
             outcome=record.outcome,
             explanation=explain(record),
             incident=_ref(record),
-            path=(*_arrival(record), *_told(record, timeline), *_end(record)),
+            path=(*_arrival(record), *_told(record, timeline), *self._unconfirmed(record), *_end(record)),
+        )
+
+    def _unconfirmed(self, record: AlertRecord) -> tuple[PathStep, ...]:
+        """Why the confirmation that its sender asks for couldn't be given."""
+        if record.outcome != "dead" or record.incident_id:
+            return ()
+        letters = self._store.dead_letters(LETTERS_LOOKED_AT)
+        task = Confirm(record.alert.alert_id)
+        return tuple(
+            PathStep(at=letter.died_at, what="not_confirmed", detail=letter.reason)
+            for letter in letters
+            if letter.task.work == task
         )
 
     # ---------------------------------------------------------------------------------------------------- incidents
@@ -231,7 +247,7 @@ class Operations:
         self, name: str, scopes: Sequence[str], expires_in: timedelta | None = None, per_minute: int = 0
     ) -> KeyView:
         """A new key, with its token, which is never shown again. Raises InvalidRequest if the name is taken."""
-        if name.lower() in (MASTER, LOCAL):
+        if name.lower() in (MASTER, LOCAL, SIGNATURE):
             detail = f"The name '{name}' is the service's own: in timelines it stands for a built-in key. Use another."
             raise InvalidRequest("reserved_name", detail, status=422)
         if any(key.name == name and not key.replaced for key in self._store.keys()):
@@ -318,16 +334,17 @@ def explain(record: AlertRecord) -> str:
 
 
 OUTCOMES = {
-    "in_flight": "People are still to be told; see the path for what it waits for.",
+    "in_flight": "What it causes is still to be done, such as telling people; see the path for what it waits for.",
     "delivered": "A channel took the news that this event caused.",
     "merged": "It belongs to an incident that people know of already.",
-    "dead": "No channel could be told, and the tries are spent; see the dead letters.",
+    "dead": "What it causes couldn't be done, such as telling people, and the tries are spent; see the dead letters.",
 }
 SUPPRESSED = {
     "info": "Its sender says it is information, not an alarm: kept, and nobody was told.",
     "nothing-open": "It resolves an alarm that doesn't fire here.",
     "out-of-order": "A straggler: the same alarm's resolve, later by the sender's clock, was here first.",
     "no-route": "No channel is configured for it.",
+    "confirmed": "Its sender asked for a confirmation, and got it. Nobody was told.",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -28,6 +28,13 @@ Clock = Callable[[], datetime]
 # --------------------------------------------------------------------------------------------------------------- HEAR
 
 
+class SourceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one source is read. A source with settings of its own derives its type from this one."""
+
+    fields: dict[str, tuple[str, ...]] = {}
+    """Field of the alert -> dotted paths in the sender's JSON, tried before the source's own."""
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """How the user wants this source to be read, from the configuration."""
 
@@ -35,6 +42,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """Field of Alert -> dotted paths in the body, tried before the source's own."""
     severities: tuple[SeverityRule, ...] = ()
     """Tried before the shipped rules; the first match decides."""
+    own: SourceSettings | None = None
+    """The source's own settings, if it has any and they aren't the defaults."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,13 +55,54 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Names in lower case."""
     received_at: datetime
     reading: Reading = Reading()
+    title: str = ""
+    """What an envelope around it is titled, for a body that has no title."""
 
 
 class Inner(msgspec.Struct, frozen=True, kw_only=True):
-    """A body inside an envelope, to be detected again. ``event_id`` is the envelope's own message id."""
+    """A body inside an envelope, or an array of them, to be detected again."""
 
     body: bytes
     event_id: str = ""
+    """The envelope's own message id."""
+    title: str = ""
+    """The envelope's own title."""
+    otherwise: Alert | None = None
+    """What to take when nothing can be read in it."""
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """What its sender has signed: to be verified before what is inside is believed. RSA, PKCS 1 v1.5."""
+
+    inside: Alert | Inner
+    signer: str
+    """Who it says that it is from, in words for people."""
+    text: bytes = b""
+    """What was signed."""
+    signature: bytes = b""
+    digest: Literal["sha1", "sha256"] = "sha256"
+    certificate_url: str = ""
+    """An address that may be fetched."""
+    certificate_names: tuple[str, ...] = ()
+    """DNS names, of which the certificate must have one."""
+    flaw: str = ""
+    """Why it can't be verified at all, as a sentence; empty: it can."""
+    required: bool = True
+    """Whether the user insists on it."""
+    listed: bool = False
+    """Whether the user has named this signer: then it needs no API key."""
+
+
+Vouch = Callable[[Signed], None]
+"""Verifies. Answers from what it knows, and waits for nothing.
+
+Raises Unverified if the signature isn't the signer's, CertificateMissing if that can be told only after a fetch, and
+another Transient if the fetch has failed just now.
+"""
+
+
+def unchecked(_: Signed) -> None:
+    """A Vouch that believes everything: for files that a person tries out, never for a door."""
 
 
 class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +118,12 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that its own address takes after decompression, where that is more than the general limit."""
     reply: Callable[[Request], Mapping[str, object]] | None = None
     """Makes the 200 that this sender insists on of its request; None: the usual 202. Pure."""
+    settings: type[SourceSettings] = SourceSettings
+    """Its table in the configuration; a docstring under each field says what it is for."""
+    event_header: str = ""
+    """Header, in lower case, in which its sender names the event when the body is another one's and names none."""
+    confirmation: Callable[[Alert, Reading], str] | None = None
+    """The address to fetch so that its sender goes on, if this alert of its asks for that; else empty. Pure."""
 
 
 class Source(Protocol):
@@ -79,7 +135,7 @@ class Source(Protocol):
         """Whether this decoded JSON is of this sender. Cheap, and true of no other source's bodies."""
         ...
 
-    def parse(self, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner]:
+    def parse(self, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner | Signed]:
         """Read one decoded JSON value, of which ``raw`` is the exact text.
 
         Empty when it is authentic but no alert. Raises InvalidRequest when nothing can be read from it; a missing or
@@ -229,8 +285,11 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     analysis: Analysis | None = None
     receipt: Receipt | None = None
     settle: str = ""
-    """``delivered`` or ``dead``: the outcome of the incident's alerts in flight, up to ``settle_news``."""
+    """``delivered`` or ``dead``: the outcome of the incident's alerts in flight, up to ``settle_news``. Of an alert
+    without an incident: ``dead`` or ``suppressed:<rule>``."""
     settle_news: int = 0
+    alert_id: str = ""
+    """An alert without an incident: then ``settle`` is its outcome, if it is in flight."""
     letter: str = ""
     """Why the finished task is a dead letter."""
     finished: Leased | None = None

@@ -75,13 +75,6 @@ class Retry(Section, frozen=True, kw_only=True):
     """After this long a delivery is a dead letter."""
 
 
-class SourceSettings(Section, frozen=True, kw_only=True):
-    """How one source is read."""
-
-    fields: dict[str, tuple[str, ...]] = {}
-    """Field of the alert -> dotted paths in the sender's JSON, tried before the source's own."""
-
-
 class Log(Section, frozen=True, kw_only=True):
     """The service's own log, on standard error."""
 
@@ -114,7 +107,8 @@ class Settings(Section, frozen=True, kw_only=True):
     correlation: Correlation = Correlation()
     analysis: AnalysisSettings = AnalysisSettings()
     retry: Retry = Retry()
-    sources: dict[str, SourceSettings] = {}
+    sources: dict[str, dict[str, Any]] = {}
+    """How a source is read: a table a source."""
     severities: tuple[SeverityRule, ...] = ()
     """Rules {pattern, severity} that judge an alert whose sender gives no severity; tried before the shipped ones."""
     channels: dict[str, dict[str, Any]] = {}

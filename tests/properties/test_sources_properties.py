@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mcp_responder.model.alert import Alert
 from mcp_responder.model.errors import InvalidRequest
-from mcp_responder.ports import Inner
+from mcp_responder.ports import Inner, Signed
 from mcp_responder.sources import load_sources
 from tests.sources.reading import bodies, request
 
@@ -58,9 +58,10 @@ def check(name: str, body: object) -> None:
     except InvalidRequest as refused:
         assert refused.status == 422
         return
-    for alert in found:
+    for item in found:
+        alert = item.inside if isinstance(item, Signed) else item
         if isinstance(alert, Inner):
-            assert isinstance(msgspec.json.decode(alert.body), dict)
+            assert isinstance(msgspec.json.decode(alert.body), dict | list)
             continue
         assert isinstance(alert, Alert)
         assert 0 < len(alert.title) <= 500

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from mcp_responder.model.alert import Alert
-from mcp_responder.ports import Reading, Request
+from mcp_responder.ports import Inner, Reading, Request, Signed
 from mcp_responder.sources import load_sources
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -35,9 +36,14 @@ def request(raw: bytes, reading: Reading | None = None) -> Request:
 def read(source: str, body: object, reading: Reading | None = None) -> Alert:
     """The one alert that a body is."""
     raw = msgspec.json.encode(body)
-    (alert,) = load_sources()[source].parse(body, raw, request(raw, reading))
-    assert isinstance(alert, Alert)
+    (alert,) = alerts_of(load_sources()[source].parse(body, raw, request(raw, reading)))
     return alert
+
+
+def alerts_of(items: Sequence[Alert | Inner | Signed]) -> list[Alert]:
+    """The alerts among what a source found, signed or not; what is to be detected again is left out."""
+    opened = [item.inside if isinstance(item, Signed) else item for item in items]
+    return [item for item in opened if isinstance(item, Alert)]
 
 
 def generic(**body: object) -> Alert:

@@ -10,7 +10,9 @@ import pytest
 from mcp_responder.model.alert import Alert, Severity, Status
 from mcp_responder.model.errors import InvalidRequest
 from mcp_responder.pipeline.receive import Limits, Receive
+from mcp_responder.ports import Reading
 from mcp_responder.sources import load_sources
+from mcp_responder.sources.sns import SnsSettings, confirmation
 from tests.sources.reading import FIXTURES, read, request
 
 MESSAGE_ID = "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324"
@@ -71,6 +73,27 @@ def test_a_plain_text_is_an_alert_titled_by_its_subject_or_first_line() -> None:
     assert (with_subject.severity, with_subject.status) == (Severity.CRITICAL, Status.FIRING)
 
 
+def test_json_that_nobody_knows_is_titled_by_the_subject_where_it_has_no_title() -> None:
+    (alert,) = taken(envelope('{"host": "web-1", "disk": "92 %"}', Subject="ALARM: Disk fills"))
+    assert (alert.source, alert.title, alert.status) == ("generic", "Disk fills", Status.FIRING)
+    (titled,) = taken(envelope('{"title": "Disk full"}', Subject="From a script"))
+    assert titled.title == "Disk full"
+    (untitled,) = taken(envelope('{"host": "web-1"}'))
+    assert untitled.title == "host: web-1"
+
+
+def test_each_object_of_an_array_is_an_alert() -> None:
+    alerts = taken(envelope('[{"title": "Disk full"}, 7, {"title": "Disk slow"}]'))
+    assert [alert.title for alert in alerts] == ["Disk full", "Disk slow"]
+    assert len({alert.event_id for alert in alerts}) == 2
+    assert all(alert.event_id.startswith(MESSAGE_ID) for alert in alerts)
+
+
+def test_too_many_objects_in_an_array_are_one_strange_alert() -> None:
+    (alert,) = taken(envelope(msgspec.json.encode([{"title": "Disk full"}] * 1001).decode(), Subject="Many"))
+    assert (alert.source, alert.title) == ("sns", "Many")
+
+
 @pytest.mark.parametrize("message", ["{cut off", "[1, 2]", '"text"', "42", "{}", '{"a": NaN}', "[FIRING] Disk full"])
 def test_what_is_no_json_object_is_text(message: str) -> None:
     (alert,) = taken(envelope(message, Subject="From a script"))
@@ -89,7 +112,8 @@ def test_each_record_is_an_alert_with_its_own_json() -> None:
 def test_a_record_that_cant_be_read_doesnt_drop_the_others() -> None:
     empty = {"Sns": envelope('{"a": null}')}
     alerts = taken({"Records": [empty, {"Sns": envelope("Disk full")}]})
-    assert [alert.title for alert in alerts] == ["Disk full"]
+    # Rather a strange message than a dropped page.
+    assert [alert.title for alert in alerts] == ['{"a": null}', "Disk full"]
 
 
 @pytest.mark.parametrize("kind", ["SubscriptionConfirmation", "UnsubscribeConfirmation"])
@@ -113,15 +137,15 @@ def test_nobody_is_sent_to_an_address_that_isnt_of_sns(address: str) -> None:
     alert = read("sns", envelope("Confirm!", Type="SubscriptionConfirmation", SubscribeURL=address))
     assert alert.links == ()
     assert "Take care" in alert.message
+    assert confirmation(alert, Reading(own=SnsSettings(topics=("*",)))) == ""
 
 
-def test_only_so_many_envelopes_are_opened() -> None:
+@pytest.mark.parametrize(("deep", "title"), [(3, "Disk full"), (4, "Envelope 0"), (10, "Envelope 6")])
+def test_only_so_many_envelopes_are_opened_and_the_rest_is_text(deep: int, title: str) -> None:
     body: object = {"title": "Disk full"}
-    for _ in range(3):
-        body = envelope(msgspec.json.encode(body).decode())
-    assert taken(body)[0].title == "Disk full"
-    (rejected,) = receive(request(msgspec.json.encode(envelope(msgspec.json.encode(body).decode()))), "", "").rejected
-    assert rejected.error.code == "too_many_envelopes"
+    for depth in range(deep):
+        body = envelope(msgspec.json.encode(body).decode(), Subject=f"Envelope {depth}")
+    assert [alert.title for alert in taken(body)] == [title]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from mcp_responder.model.alert import Alert, Status
 from mcp_responder.model.errors import InvalidRequest
 from mcp_responder.sources import load_sources
-from tests.sources.reading import EXPECTED, FIXTURES, bodies, detected, request, shown
+from tests.sources.reading import EXPECTED, FIXTURES, alerts_of, bodies, detected, request, shown
 
 SOURCES = list(load_sources())
 CASES = [pytest.param(name, path, id=f"{name}-{path.stem}") for name in SOURCES for path in bodies(name)]
@@ -19,8 +19,7 @@ CASES = [pytest.param(name, path, id=f"{name}-{path.stem}") for name in SOURCES 
 
 def alerts(name: str, path: Path) -> list[Alert]:
     raw = path.read_bytes()
-    found = load_sources()[name].parse(msgspec.json.decode(raw), raw, request(raw))
-    return [item for item in found if isinstance(item, Alert)]
+    return alerts_of(load_sources()[name].parse(msgspec.json.decode(raw), raw, request(raw)))
 
 
 def test_a_source_is_found_by_its_file_and_generic_is_asked_last() -> None:
@@ -53,8 +52,7 @@ def test_the_body_in_the_set_up_guide_is_read_by_its_source(name: str) -> None:
     (said,) = re.findall(r"-d '(\{.*?\})'", load_sources()[name].__doc__ or "", re.DOTALL)
     body = msgspec.json.decode(said)
     assert detected(body) == name
-    (alert,) = load_sources()[name].parse(body, said.encode(), request(said.encode()))
-    assert isinstance(alert, Alert)
+    (alert,) = alerts_of(load_sources()[name].parse(body, said.encode(), request(said.encode())))
     assert alert.status is Status.FIRING
 
 

@@ -24,6 +24,7 @@ from mcp_responder import __version__, app
 from mcp_responder.entrypoints.once import load_once
 from mcp_responder.entrypoints.web.api import create_api
 from mcp_responder.entrypoints.web.auth import Authenticator
+from mcp_responder.entrypoints.web.certificates import CertificateFetch
 from mcp_responder.entrypoints.web.headers import security_headers, with_cors
 from mcp_responder.entrypoints.web.ingest import Ingest
 from mcp_responder.entrypoints.web.problems import App, Receive, Scope, Send
@@ -31,6 +32,7 @@ from mcp_responder.entrypoints.web.shortcut import shortcut
 from mcp_responder.entrypoints.web.watch import DoorMetrics, Watch
 from mcp_responder.model.errors import Misconfigured, ResponderError
 from mcp_responder.operations import LEDGER_SPAN, SCOPES, Operations
+from mcp_responder.pipeline.vouch import Verifier
 from mcp_responder.plumbing import logging
 from mcp_responder.plumbing.process import READY_PIPE, die_with_parent
 from mcp_responder.settings import Loaded, Settings
@@ -80,7 +82,8 @@ async def run(loaded: Loaded) -> None:
     folder = Path(settings.data_dir)
     channels = app.build_channels(loaded)
     sources = app.build_sources()
-    receive = app.build_receive(settings, sources)
+    certificates = app.build_certificates(loaded, sources)
+    receive = app.build_receive(settings, sources, Verifier(certificates), loaded)
     listener = listen(settings)
     tls = bool(settings.tls_certificate)
     url = address(listener, tls=tls)
@@ -111,6 +114,8 @@ async def run(loaded: Loaded) -> None:
         public_url=settings.public_url.rstrip("/"),
         headers=headers,
         seen=watch,
+        keyless=app.build_keyless(loaded, sources),
+        fetch=CertificateFetch(certificates.fetch),
     )
     api = create_api(
         operations=operations,
@@ -136,6 +141,8 @@ async def run(loaded: Loaded) -> None:
     listener.listen(2048)
     banner(url, first_token, settings)
     announce(url)
+    # What an alert leaves behind is freed by counting; the collector need not look after every few of them.
+    gc.set_threshold(20_000, 50, 100)
     gc.freeze()
     law = asyncio.create_task(keep_the_law(operations))
     log.info("door_started", url=url, data_dir=str(folder.absolute()), config=loaded.file)

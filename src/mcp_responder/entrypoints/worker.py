@@ -19,15 +19,17 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from mcp_responder import app
 from mcp_responder.entrypoints.once import load_once
 from mcp_responder.model.errors import LeaseLost, Misconfigured, Permanent, Transient
-from mcp_responder.model.incident import Incident
 from mcp_responder.model.message import Message, Receipt
-from mcp_responder.model.task import Leased, Notify
+from mcp_responder.model.task import Confirm, Leased, Notify
+from mcp_responder.pipeline import confirm
 from mcp_responder.plumbing import logging
 from mcp_responder.plumbing.process import PUBLIC_URL, die_with_parent
 from mcp_responder.ports import Channel, Delivered
 from mcp_responder.storage.sqlite.remote import Answer, Call, OwnerGoneError, RemoteStore
 
 ANALYSIS_LANE = "analysis"
+CONFIRMATION_LANE = "confirmation"
+FUNCTIONS = {ANALYSIS_LANE: "analysis", CONFIRMATION_LANE: "reception"}
 CHANNEL_LANES = "channel:"
 ANALYSIS_THREADS = 2
 CHANNEL_THREADS = 4
@@ -43,7 +45,8 @@ NICENESS = 10
 PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EAGAIN})
 """What a machine lacks for a while; no task is to blame for it."""
 
-Work = Callable[[Leased], Incident]
+Work = Callable[[Leased], str]
+"""Does a task; the id of the alert that it is about."""
 log = structlog.get_logger()
 
 
@@ -220,14 +223,14 @@ class Worker:
     def _work(self, lane: str, work: Work, leased: Leased) -> None:
         start = time.perf_counter()
         try:
-            incident = work(leased)
+            alert_id = work(leased)
         except LeaseLost:
-            log.warning("lease_lost", lane=lane, incident_id=leased.task.work.incident_id)
+            log.warning("lease_lost", lane=lane, **about(leased))
         except OwnerGoneError:
             raise
         except Exception as error:
             self._metrics.errors.labels(lane, type(error).__name__).inc()
-            log.exception("task_failed", lane=lane, incident_id=leased.task.work.incident_id)
+            log.exception("task_failed", lane=lane, **about(leased))
             # A pause, so that a task which always fails doesn't spin; after three receives it is buried, unless the
             # machine is to blame.
             self._stopping.wait(PAUSE_SECONDS)
@@ -237,12 +240,23 @@ class Worker:
             self._metrics.seconds.labels(lane).observe(seconds)
             log.info(
                 "task_done",
-                function="analysis" if lane == ANALYSIS_LANE else "distribution",
-                alert_id=incident.alert_id,
-                incident_id=incident.incident_id,
+                function=FUNCTIONS.get(lane, "distribution"),
                 lane=lane,
+                **{"alert_id": alert_id, **about(leased)},
                 metrics={"seconds": round(seconds, 4), "attempt": leased.task.attempt, "receives": leased.receives},
             )
+
+
+def about(leased: Leased) -> dict[str, str]:
+    """Whom a task is about, for the log."""
+    work = leased.task.work
+    return {"alert_id": work.alert_id} if isinstance(work, Confirm) else {"incident_id": work.incident_id}
+
+
+def log_confirmation(alert_id: str, result: confirm.Result, reason: str) -> None:
+    """Say what came of the try to confirm a subscription."""
+    level = log.info if result == "confirmed" else log.warning
+    level("confirmation", alert_id=alert_id, result=result, reason=reason)
 
 
 def main() -> int:
@@ -264,13 +278,16 @@ def main() -> int:
     notifier = app.build_notifier(settings, store, route, public_url, metrics.delivery)
     analyzer = app.build_analyzer(settings, store, route)
 
-    def notify(leased: Leased) -> Incident:
+    confirmer = app.build_confirmer(loaded, store, log_confirmation)
+
+    def notify(leased: Leased) -> str:
         work = leased.task.work
-        return notifier.notify(leased, channels.get(work.channel) if isinstance(work, Notify) else None)
+        return notifier.notify(leased, channels.get(work.channel) if isinstance(work, Notify) else None).alert_id
 
     for name in channels:
         worker.serve(f"{CHANNEL_LANES}{name}", notify, CHANNEL_THREADS)
-    worker.serve(ANALYSIS_LANE, analyzer.analyze, ANALYSIS_THREADS)
+    worker.serve(ANALYSIS_LANE, lambda leased: analyzer.analyze(leased).alert_id, ANALYSIS_THREADS)
+    worker.serve(CONFIRMATION_LANE, confirmer.confirm, 1)
     log.info("worker_started", channels=list(channels))
     worker.run(stray=notify)
     worker.drain()

@@ -3,8 +3,10 @@
 ResponderError
 ├── InvalidRequest     the caller's fault: answer 4xx with a problem document
 │   ├── NotFound           404
+│   ├── Unverified         403: it isn't shown that these are its sender's words
 │   └── Refused            409: legal request, wrong moment
 ├── Transient          try again later (``retry_after``)
+│   └── CertificateMissing  fetch it, and read again
 ├── Permanent          never try again: bury
 ├── Conflict           somebody was faster: read again and redo the pure change
 │   └── LeaseLost          the task is in other hands by now: drop it
@@ -40,6 +42,13 @@ class NotFound(InvalidRequest):
         super().__init__("not_found", f"There is no {what} '{name}'.", status=404)
 
 
+class Unverified(InvalidRequest):
+    """Nothing shows that these are the words of whom they name as their sender."""
+
+    def __init__(self, code: str, detail: str, status: int = 403) -> None:
+        super().__init__(code, detail, status=status)
+
+
 class Refused(InvalidRequest):
     """The request is well formed, but the state of the thing forbids it."""
 
@@ -57,6 +66,15 @@ class Transient(ResponderError):
         super().__init__(detail)
         self.retry_after = retry_after
         self.doubtful = doubtful
+
+
+class CertificateMissing(Transient):
+    """A signature can be verified once the certificate at ``url``, made out to one of ``names``, is here."""
+
+    def __init__(self, url: str, names: tuple[str, ...]) -> None:
+        super().__init__("The certificate of the signature isn't here yet. Send it again.")
+        self.url = url
+        self.names = names
 
 
 class Permanent(ResponderError):

@@ -30,7 +30,17 @@ class Notify(msgspec.Struct, frozen=True, tag="notify"):
         return f"channel:{self.channel}"
 
 
-Work = Analyze | Notify
+class Confirm(msgspec.Struct, frozen=True, tag="confirm"):
+    """Tell the sender of an alert that it may go on sending, as the alert asks."""
+
+    alert_id: str
+
+    @property
+    def lane(self) -> str:
+        return "confirmation"
+
+
+Work = Analyze | Notify | Confirm
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +62,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def group(self) -> str:
         """Tasks of one group are never worked on at the same time."""
         work = self.work
-        return f"{work.lane}:{work.incident_id}"
+        return f"{work.lane}:{work.alert_id if isinstance(work, Confirm) else work.incident_id}"
 
 
 class Leased(msgspec.Struct, frozen=True, kw_only=True):

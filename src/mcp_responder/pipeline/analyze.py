@@ -38,11 +38,16 @@ class Analyzer:
         if leased.receives > MAX_RECEIVES:
             reason = f"its worker was lost, or failed, {MAX_RECEIVES} times while analysing"
             return self._commit(
-                leased, lambda incident: changes.analysis_failed(incident, self._clock(), reason), None, reason
+                leased,
+                work.incident_id,
+                lambda incident: changes.analysis_failed(incident, self._clock(), reason),
+                None,
+                reason,
             )
         analysis = self._investigate(self._subject(work.incident_id))
         return self._commit(
             leased,
+            work.incident_id,
             lambda incident: changes.analyzed(incident, self._clock(), analysis.root_cause.statement),
             analysis,
         )
@@ -59,11 +64,16 @@ class Analyzer:
         )
 
     def _commit(
-        self, leased: Leased, change: Callable[[Incident], Change], analysis: Analysis | None, letter: str = ""
+        self,
+        leased: Leased,
+        incident_id: str,
+        change: Callable[[Incident], Change],
+        analysis: Analysis | None,
+        letter: str = "",
     ) -> Incident:
         """Apply the change to the incident as it is now; when somebody was faster, apply it again."""
         while True:
-            incident = self._store.incident(leased.task.work.incident_id).incident
+            incident = self._store.incident(incident_id).incident
             done = change(incident)
             try:
                 self._store.commit(

@@ -12,11 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from mcp_responder.model.alert import Alert
-from mcp_responder.model.errors import InvalidRequest
+from mcp_responder.model.errors import InvalidRequest, Unverified
 from mcp_responder.model.signature import signature
 from mcp_responder.pipeline.correlate import alarm_of, identity_of
 from mcp_responder.plumbing.minted import is_minted
-from mcp_responder.ports import Incoming, Inner, Reading, Request, Source
+from mcp_responder.ports import Incoming, Inner, Reading, Request, Signed, Source, Vouch, unchecked
 
 ENVELOPES = 3
 """How deep an alert may be wrapped."""
@@ -49,43 +49,80 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
     incoming: tuple[Incoming, ...]
     rejected: tuple[Rejected, ...]
+    asking: frozenset[str] = frozenset()
+    """Ids of alerts whose sender waits for a confirmation."""
 
 
 class Receive:
     """Turns requests into alerts that are ready for the store.
 
     ``sources`` is in the order of detection; the last one takes any JSON. ``identity`` are the fields that make an
-    incident, ``readings`` say how a source is to be read.
+    incident, ``readings`` say how a source is to be read, ``vouch`` verifies what is signed.
     """
 
     def __init__(
-        self, sources: Mapping[str, Source], identity: tuple[str, ...], readings: Mapping[str, Reading], limits: Limits
+        self,
+        sources: Mapping[str, Source],
+        identity: tuple[str, ...],
+        readings: Mapping[str, Reading],
+        limits: Limits,
+        vouch: Vouch = unchecked,
     ) -> None:
         self._sources = sources
         self._detection = tuple(sources.values())
         self._readings = {name: reading for name, reading in readings.items() if reading != Reading()}
         self._identity = identity
         self._limits = limits
+        self._vouch = vouch
+        self._event_headers = tuple(filter(None, (source.INFO.event_header for source in self._detection)))
 
-    def __call__(self, request: Request, source: str, key: str, idempotency_key: str = "") -> Received:
+    def __call__(
+        self, request: Request, source: str, key: str, idempotency_key: str = "", *, keyless: bool = False
+    ) -> Received:
         """Read a request for the named source, or for the one that is detected when ``source`` is empty.
 
-        ``key`` is the name of the API key that brought it. Raises InvalidRequest if the body as a whole can't be read.
+        ``key`` is the name of the API key that brought it. With ``keyless`` there was none: all of it must be signed,
+        by who is listed. Raises InvalidRequest if the body as a whole can't be read, CertificateMissing and other
+        Transients if it can't be verified now.
         """
         named = self._sources[source] if source else None
         items = self._items(request)
         incoming: list[Incoming] = []
         rejected: list[Rejected] = []
+        opened: list[Signed] = []
+        event_id = self._event_id(request)
         for index, raw in enumerate(items):
             try:
                 self._check_depth(raw, outside=raw is not request.body)
-                alerts = self._read(raw, named, request, ENVELOPES)
+                alerts = self._read(raw, named, request, ENVELOPES, opened, keyless=keyless)
             except InvalidRequest as error:
+                if keyless:
+                    raise
                 rejected.append(Rejected(index=index, error=error))
                 continue
+            if event_id:
+                alerts = _named_by(event_id, alerts, len(incoming))
             retry_key = f"{key}\0{idempotency_key}\0{index}" if idempotency_key else ""
             incoming += self._identified(alerts, request, key, retry_key)
-        return Received(incoming=tuple(incoming), rejected=tuple(rejected))
+        asking = self._asking(incoming) if opened else frozenset()
+        return Received(incoming=tuple(incoming), rejected=tuple(rejected), asking=asking)
+
+    def _event_id(self, request: Request) -> str:
+        for header in self._event_headers:
+            if header in request.headers:
+                return request.headers[header]
+        return ""
+
+    def _asking(self, incoming: Sequence[Incoming]) -> frozenset[str]:
+        """Which of them ask for a confirmation that may be given."""
+        return frozenset(one.alert.alert_id for one in incoming if self.confirmation(one.alert))
+
+    def confirmation(self, alert: Alert) -> str:
+        """The address to fetch for an alert whose sender asks for a confirmation that may be given; else empty."""
+        source = self._sources.get(alert.source)
+        if source is None or source.INFO.confirmation is None:
+            return ""
+        return source.INFO.confirmation(alert, self._readings.get(alert.source, Reading()))
 
     def _items(self, request: Request) -> Sequence[bytes]:
         """The JSON values of a request: those of an array, or the one."""
@@ -96,29 +133,37 @@ class Receive:
             raise InvalidRequest("empty_body", "The request has no body; send one alert or an array of them as JSON.")
         if _is_plain_text(request) and not _is_json(body):
             return (encode(body.decode("utf-8", "replace")),)
-        if not text.startswith(b"["):
-            return (body,)
-        items, _ = _decoded(decode_items, body)
-        if len(items) > self._limits.items:
-            raise InvalidRequest(
-                "too_many_items",
-                f"The request holds {len(items)} alerts; at most {self._limits.items} are taken at once. Split it.",
-                status=413,
-            )
-        return [bytes(item) for item in items]
+        return self._bodies(text) if text.startswith(b"[") else (body,)
 
     def _check_depth(self, body: bytes, outside: int = 0) -> None:
         limit = self._limits.depth - outside
         if body.count(b"[") + body.count(b"{") > limit and _depth(body) > limit:
             raise _too_deep()
 
-    def _read(self, raw: bytes, named: Source | None, request: Request, envelopes: int) -> list[Alert]:
+    def _read(
+        self,
+        raw: bytes,
+        named: Source | None,
+        request: Request,
+        envelopes: int,
+        opened: list[Signed],
+        *,
+        keyless: bool = False,
+    ) -> list[Alert]:
+        """The alerts of one JSON value; what was signed is added to ``opened``."""
         body, raw = _decoded(decode, raw)
         alerts: list[Alert] = []
         refused: InvalidRequest | None = None
         for item in self._parse(body, raw, named, request):
+            if keyless:
+                _check_listed(item)
+            if isinstance(item, Alert):
+                alerts.append(item)
+                continue
             try:
-                alerts += self._unwrap(item, request, envelopes) if isinstance(item, Inner) else [item]
+                alerts += self._open(item, request, envelopes, opened)
+            except Unverified:
+                raise
             except InvalidRequest as error:
                 refused = error
         # What can't be read in an envelope with several is no reason to drop the others.
@@ -126,7 +171,17 @@ class Receive:
             raise refused
         return alerts
 
-    def _parse(self, body: object, raw: bytes, named: Source | None, request: Request) -> Sequence[Alert | Inner]:
+    def _open(self, item: Inner | Signed, request: Request, envelopes: int, opened: list[Signed]) -> list[Alert]:
+        if isinstance(item, Inner):
+            return self._unwrap(item, request, envelopes, opened)
+        self._vouch(item)
+        opened.append(item)
+        inside = item.inside
+        return [inside] if isinstance(inside, Alert) else self._unwrap(inside, request, envelopes, opened)
+
+    def _parse(
+        self, body: object, raw: bytes, named: Source | None, request: Request
+    ) -> Sequence[Alert | Inner | Signed]:
         plain, reader = self._detection[-1], self._reader(body, named)
         if reader is not plain:
             with suppress(InvalidRequest):
@@ -148,7 +203,7 @@ class Receive:
         detected = self._detect(body)
         return named if detected is plain else detected
 
-    def _ask(self, source: Source, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner]:
+    def _ask(self, source: Source, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner | Signed]:
         reading = self._readings.get(source.INFO.name)
         return source.parse(body, raw, msgspec.structs.replace(request, reading=reading) if reading else request)
 
@@ -158,17 +213,47 @@ class Receive:
                 return source
         return self._detection[-1]
 
-    def _unwrap(self, inner: Inner, request: Request, envelopes: int) -> list[Alert]:
+    def _unwrap(self, inner: Inner, request: Request, envelopes: int, opened: list[Signed]) -> list[Alert]:
+        try:
+            alerts = self._inside(inner, request, envelopes, opened)
+        except Unverified:
+            raise
+        except InvalidRequest:
+            if inner.otherwise is None:
+                raise
+            return [inner.otherwise]
+        return _named_by(inner.event_id, alerts, 0) if inner.event_id else alerts
+
+    def _inside(self, inner: Inner, request: Request, envelopes: int, opened: list[Signed]) -> list[Alert]:
         if envelopes == 0:
             raise InvalidRequest("too_many_envelopes", f"More than {ENVELOPES} envelopes around an alert.", status=422)
         self._check_depth(inner.body)
-        alerts = self._read(inner.body, None, request, envelopes - 1)
-        if not inner.event_id:
-            return alerts
-        return [
-            msgspec.structs.replace(alert, event_id=alert.event_id or f"{inner.event_id}\0{position}")
-            for position, alert in enumerate(alerts)
-        ]
+        titled = msgspec.structs.replace(request, title=inner.title)
+        alerts: list[Alert] = []
+        refused: InvalidRequest | None = None
+        for body in self._bodies(inner.body):
+            try:
+                alerts += self._read(body, None, titled, envelopes - 1, opened)
+            except Unverified:
+                raise
+            except InvalidRequest as error:
+                refused = error
+        if refused and not alerts:
+            raise refused
+        return alerts
+
+    def _bodies(self, text: bytes) -> Sequence[bytes]:
+        """The JSON values of an array, or the one."""
+        if not text.startswith(b"["):
+            return (text,)
+        items, _ = _decoded(decode_items, text)
+        if len(items) > self._limits.items:
+            raise InvalidRequest(
+                "too_many_items",
+                f"The request holds {len(items)} alerts; at most {self._limits.items} are taken at once. Split it.",
+                status=413,
+            )
+        return [bytes(item) for item in items]
 
     def _identified(self, alerts: Sequence[Alert], request: Request, key: str, retry_key: str) -> list[Incoming]:
         """The alerts of one item."""
@@ -212,6 +297,24 @@ class Receive:
         identity = identity_of(identified, self._identity)
         unstable = not (stable or alert.event_id or alert.own_time)
         return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=unstable)
+
+
+def _check_listed(item: Alert | Inner | Signed) -> None:
+    """Whether it may come in without an API key. Raises Unverified."""
+    if not isinstance(item, Signed) or not item.required:
+        words = "It came without an API key and isn't signed: send a key, as X-API-Key or the password of HTTP Basic."
+        raise Unverified("missing_key", words, status=401)
+    if not item.listed:
+        words = f"It came without an API key, and {item.signer} isn't listed: list it in the settings, or send a key."
+        raise Unverified("missing_key", words, status=401)
+
+
+def _named_by(event_id: str, alerts: Sequence[Alert], first: int) -> list[Alert]:
+    """The alerts; those without an event id have the delivery's, with their place, which begins at ``first``."""
+    return [
+        alert if alert.event_id else msgspec.structs.replace(alert, event_id=f"{event_id}\0{position}")
+        for position, alert in enumerate(alerts, first)
+    ]
 
 
 def _told_apart(alerts: Sequence[Alert], names: Sequence[bytes]) -> list[bytes]:

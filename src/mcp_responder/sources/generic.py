@@ -332,7 +332,7 @@ def _name(found: Found, field: str) -> str:
 
 
 def _alert(body: dict[str, object], found: Found, raw: bytes, request: Request) -> Alert:
-    said, marked = unmark(_best(found, "title", read_title) or _event_name(found))
+    said, marked = unmark(_best(found, "title", read_title) or _event_name(found) or request.title)
     message = _message(found, said)
     title = said or headline(message)
     status = _status(found) or marked or job_status(body, titled=bool(title)) or Status.FIRING

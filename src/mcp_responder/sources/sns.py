@@ -30,32 +30,81 @@ The API key says who sends. SNS's own signature is not checked yet.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from mcp_responder.model.alert import Alert, Link, Severity, Status
 from mcp_responder.model.errors import InvalidRequest
 from mcp_responder.plumbing.fields import array, instant, mapping, one_line, text
-from mcp_responder.ports import Inner, Request, SourceInfo
+from mcp_responder.ports import Inner, Reading, Request, Signed, SourceInfo, SourceSettings
 from mcp_responder.sources._aws import read_arn
 from mcp_responder.sources._reading import LONGEST_TITLE, headline, judged, override, raw_items, unmark
+from mcp_responder.sources._sns_signature import CONFIRM, confirmation_url, is_endpoint, is_listed, seal_of
 
-INFO = SourceInfo(name="sns", title="Amazon SNS", content_types=("application/json", "text/plain"))
-"""SNS calls its JSON plain text."""
+
+class SnsSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom to believe that he is Amazon SNS."""
+
+    verify: bool = True
+    """Whether SNS's signature is checked; false takes any envelope that comes with an API key."""
+    topics: tuple[str, ...] = ()
+    """ARNs of topics, in which * stands for anything. What they have signed needs no API key, and their subscriptions
+    are confirmed without a person."""
+    keyless_per_minute: Annotated[int, Meta(ge=0)] = 6000
+    """Most requests a minute without an API key; 0 is no limit."""
+    hosts: tuple[str, ...] = ()
+    """Hosts beside AWS's own that sign and confirm, for private clouds: "sns.cloud.example", "http://127.0.0.1:4566"."""
+    certificate_authorities: str = ""
+    """File (PEM) with authorities that are trusted beside the system's, for certificates of such hosts."""
+
+    def __post_init__(self) -> None:
+        for topic in self.topics:
+            if not topic.startswith(("arn:", "*")):
+                raise ValueError(f"'{topic}' is no ARN of a topic: write arn:aws:sns:REGION:ACCOUNT:NAME")
+        for host in self.hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"'{host}' is no host: write NAME, NAME:PORT or http://NAME:PORT")
+
+
+_HOST = re.compile(r"(https?://)?[A-Za-z0-9.-]+(:\d{1,5})?", re.ASCII)
+_DEFAULTS = SnsSettings()
+
+
+def _settings(reading: Reading) -> SnsSettings:
+    return reading.own if isinstance(reading.own, SnsSettings) else _DEFAULTS
+
+
+def confirmation(alert: Alert, reading: Reading) -> str:
+    """The address that confirms the subscription which an alert tells of, if its topic is listed; else empty."""
+    if alert.status is not Status.INFO:
+        return ""
+    body = mapping(msgspec.json.decode(alert.raw_data))
+    return _confirmable(mapping(body.get("Sns")) or body, _settings(reading))
+
+
+def _confirmable(envelope: dict[str, object], settings: SnsSettings) -> str:
+    listed = is_listed(text(envelope.get("TopicArn")), settings.topics)
+    return confirmation_url(envelope, settings.hosts) if listed and text(envelope.get("MessageId")) else ""
+
+
+INFO = SourceInfo(
+    name="sns",
+    title="Amazon SNS",
+    # SNS calls its JSON plain text.
+    content_types=("application/json", "text/plain"),
+    # A message has up to 256 KB, and grows when it becomes a text in a JSON text.
+    largest_body=1024 * 1024,
+    settings=SnsSettings,
+    event_header="x-amz-sns-message-id",
+    confirmation=confirmation,
+)
 
 NOTIFICATION = "Notification"
-CONFIRMATIONS = {
-    "SubscriptionConfirmation": (
-        "Confirm the SNS subscription to {topic}",
-        "Nothing comes from this topic until somebody confirms the subscription: open this address by hand.",
-    ),
-    "UnsubscribeConfirmation": (
-        "The SNS subscription to {topic} was ended",
-        "Nothing comes from this topic any more. To restore the subscription open this address by hand.",
-    ),
-}
-_TYPES = frozenset((NOTIFICATION, *CONFIRMATIONS))
+ENDED = "UnsubscribeConfirmation"
+_TYPES = frozenset((NOTIFICATION, CONFIRM, ENDED))
 _QUEUE = "aws:sqs"
 
 
@@ -68,12 +117,12 @@ def detects(body: object) -> bool:
     return "Type" in body and _is_envelope(body)
 
 
-def parse(body: object, raw: bytes, request: Request) -> list[Alert | Inner]:
+def parse(body: object, raw: bytes, request: Request) -> list[Alert | Inner | Signed]:
     """What is in the envelope."""
     if not isinstance(body, dict):
         raise _no_envelope()
     if _is_envelope(body):
-        return [_opened(body, raw, request)]
+        return [_signed(body, raw, request)]
     records = array(body.get("Records"))
     if not any(map(_is_record, records)):
         raise _no_envelope()
@@ -97,30 +146,42 @@ def _is_record(record: object) -> bool:
     return in_queue or _is_envelope(mapping(known.get("Sns")))
 
 
-def _from_record(record: dict[str, object], raw: bytes, request: Request) -> Alert | Inner:
+def _from_record(record: dict[str, object], raw: bytes, request: Request) -> Alert | Inner | Signed:
     if "Sns" in record:
-        return _opened(mapping(record["Sns"]), raw, request)
+        return _signed(mapping(record["Sns"]), raw, request)
     # What a queue holds may be an envelope itself; that has the better id then.
-    said, message_id = text(record.get("body")), text(record.get("messageId"))
-    return _inner(said, message_id) or _plain({"Message": said, "MessageId": message_id}, raw, request)
+    return _opened({"Message": record.get("body"), "MessageId": record.get("messageId")}, raw, request)
+
+
+def _signed(envelope: dict[str, object], raw: bytes, request: Request) -> Signed:
+    settings, topic = _settings(request.reading), text(envelope.get("TopicArn"))
+    notification = envelope["Type"] == NOTIFICATION
+    return Signed(
+        inside=_opened(envelope, raw, request) if notification else _confirmation(envelope, raw, settings),
+        signer=f"the topic '{one_line(topic, LONGEST_TITLE)}'",
+        required=settings.verify,
+        listed=is_listed(topic, settings.topics),
+        **seal_of(envelope, settings.hosts)._asdict(),
+    )
 
 
 def _opened(envelope: dict[str, object], raw: bytes, request: Request) -> Alert | Inner:
-    if envelope["Type"] != NOTIFICATION:
-        return _confirmation(envelope, raw)
-    inner = _inner(text(envelope.get("Message")), text(envelope.get("MessageId")))
-    return inner or _plain(envelope, raw, request)
+    plain, said = _plain(envelope, raw, request), text(envelope.get("Message"))
+    if not _holds_json(said):
+        return plain
+    title = one_line(text(envelope.get("Subject")), LONGEST_TITLE)
+    return Inner(body=said.encode(errors="replace"), event_id=plain.event_id, title=title, otherwise=plain)
 
 
-def _inner(said: str, message_id: str) -> Inner | None:
-    """A message that is a JSON object with something in it."""
-    if not said.startswith("{"):
-        return None
-    body = said.encode(errors="replace")
+def _holds_json(said: str) -> bool:
+    """Whether a message is a JSON object, or an array of some, with something in it."""
+    if not said.startswith(("{", "[")):
+        return False
     try:
-        return Inner(body=body, event_id=message_id) if msgspec.json.decode(body, type=dict) else None
+        body = msgspec.json.decode(said.encode(errors="replace"))
     except (msgspec.DecodeError, RecursionError):
-        return None
+        return False
+    return bool(body) and (isinstance(body, dict) or any(isinstance(item, dict) for item in body))
 
 
 def _plain(envelope: dict[str, object], raw: bytes, request: Request) -> Alert:
@@ -138,20 +199,41 @@ def _plain(envelope: dict[str, object], raw: bytes, request: Request) -> Alert:
     return override(alert, envelope, request.reading)
 
 
-def _confirmation(envelope: dict[str, object], raw: bytes) -> Alert:
-    title, words = CONFIRMATIONS[text(envelope["Type"])]
+def _confirmation(envelope: dict[str, object], raw: bytes, settings: SnsSettings) -> Alert:
     alert = _told(envelope, raw)
-    address = text(envelope.get("SubscribeURL"))
-    theirs = _is_of_sns(address)
-    caution = "" if theirs else "Take care: it is not an address of SNS."
+    title, lines, link = _asks(envelope, settings) if envelope["Type"] == CONFIRM else _ended(envelope, settings)
     return msgspec.structs.replace(
         alert,
         title=one_line(title.format(topic=alert.labels.get("topic", "a topic")), LONGEST_TITLE),
-        message="\n".join(filter(None, (words, address, caution))),
+        message="\n".join(filter(None, lines)),
         severity=Severity.LOW,
         status=Status.INFO,
-        links=(Link(name="Confirm", url=address),) if theirs else (),
+        links=(Link(name="Confirm", url=link),) if link else (),
     )
+
+
+def _asks(envelope: dict[str, object], settings: SnsSettings) -> tuple[str, tuple[str, ...], str]:
+    """Title, message and link of an alert that asks for a confirmation."""
+    confirmable = _confirmable(envelope, settings)
+    if confirmable:
+        words = "The topic is listed, so its subscription is confirmed by itself; `why` says how that ended."
+        return "SNS subscription to {topic}: confirmed by itself", (words, confirmable), confirmable
+    words = "Nothing comes from this topic until somebody confirms the subscription: open this address by hand."
+    address, caution, link = _shown(envelope, settings)
+    return "Confirm the SNS subscription to {topic}", (words, address, caution), link
+
+
+def _ended(envelope: dict[str, object], settings: SnsSettings) -> tuple[str, tuple[str, ...], str]:
+    words = "Nothing comes from this topic any more. To restore the subscription open this address by hand."
+    address, caution, link = _shown(envelope, settings)
+    return "The SNS subscription to {topic} was ended", (words, address, caution), link
+
+
+def _shown(envelope: dict[str, object], settings: SnsSettings) -> tuple[str, str, str]:
+    """The address, a caution, and the address again if a person may be sent there: anybody could have written it."""
+    address = text(envelope.get("SubscribeURL") or envelope.get("SubscribeUrl"))
+    theirs = is_endpoint(address, settings.hosts)
+    return address, "" if theirs else "Take care: it is not an address of SNS.", address if theirs else ""
 
 
 def _told(envelope: dict[str, object], raw: bytes) -> Alert:
@@ -165,16 +247,4 @@ def _told(envelope: dict[str, object], raw: bytes) -> Alert:
         account=topic.account,
         region=topic.region,
         labels={"topic": topic.resource} if topic.resource else {},
-    )
-
-
-def _is_of_sns(address: str) -> bool:
-    """Whether a person may be sent there: whoever has a key could write anything here."""
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    return (
-        parts.scheme == "https" and host.startswith("sns.") and host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
     )

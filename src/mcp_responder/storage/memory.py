@@ -220,6 +220,8 @@ class _State(msgspec.Struct, kw_only=True):
             self._finish(commit.finished, commit.letter, now)
         if incident_id:
             self._write_results(self._incident(incident_id).incident_id, commit, now)
+        elif commit.alert_id and commit.settle:
+            self._settle_alert(commit, now)
         self._write([(incident_id, entry) for entry in commit.entries], commit.tasks, now)
 
     def _check_version(self, incident: Incident) -> None:
@@ -237,6 +239,11 @@ class _State(msgspec.Struct, kw_only=True):
             name = f"dl_{len(self.letters) + 1}"
             dead = DeadLetter(letter_id=name, task=done.task, reason=letter, died_at=now, receives=done.receives)
             self.letters += (dead,)
+
+    def _settle_alert(self, commit: Commit, now: datetime) -> None:
+        row = self.alerts.get(commit.alert_id)
+        if row and not row.incident_id and not row.outcome:
+            self.alerts[commit.alert_id] = replace(row, outcome=commit.settle, settled_at=now)
 
     def _write_results(self, incident_id: str, commit: Commit, now: datetime) -> None:
         if commit.analysis:

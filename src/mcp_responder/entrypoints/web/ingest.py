@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
-from mcp_responder.entrypoints.web.auth import Authenticator
+from mcp_responder.entrypoints.web.auth import Authenticator, Bucket, token_of
 from mcp_responder.entrypoints.web.problems import HttpProblem, Scope, Send, problem_response
 from mcp_responder.entrypoints.web.problems import Receive as Inbound
-from mcp_responder.model.errors import InvalidRequest, NotFound
+from mcp_responder.model.errors import CertificateMissing, InvalidRequest, NotFound
+from mcp_responder.operations import SIGNATURE
+from mcp_responder.pipeline.confirm import confirming
 from mcp_responder.pipeline.receive import Receive, Rejected
 from mcp_responder.ports import Accepted, Clock, Decide, Incoming, Request, Source
 from mcp_responder.storage.sqlite.writer import Done
@@ -21,6 +24,8 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 SubmitAccept = Callable[[Sequence[Incoming], Decide, Done, int], None]
 Seen = Callable[[Sequence[Incoming], Sequence[Accepted], Sequence[Rejected], float], None]
 """Told of each request: alerts, what became of them, what was rejected, seconds from the first byte to durable."""
+Fetch = Callable[[CertificateMissing], Awaitable[None]]
+"""Waits until a certificate is here, or isn't to be had."""
 
 ANY = "/v1/alerts"
 NAMED = "/v1/sources/"
@@ -28,6 +33,8 @@ CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Content coding -> zlib's window bits."""
 MOST_MEMBERS = 100
 """Concatenated members of a compressed body: thousands of empty ones would hold up everybody for half a second."""
+MOST_CERTIFICATES = 4
+"""Certificates that are fetched for one request."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -71,6 +78,8 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     """Bytes of a body, after decompression."""
     key_headers: frozenset[bytes] = frozenset()
+    allowance: Bucket | None = None
+    """How often it may be used without an API key, by what is signed; None: never."""
     reply: Callable[[Request], Mapping[str, object]] | None = None
 
 
@@ -81,6 +90,10 @@ class Visit(msgspec.Struct, kw_only=True):
     caller: str
     headers: Mapping[str, str]
     address: Address
+    keyless: bool = False
+    """It came without an API key: its signature must do."""
+    asking: frozenset[str] = frozenset()
+    """Ids of alerts whose sender waits for a confirmation."""
     reply: bytes | None = None
     """The body of the 200 that this sender insists on; None: a 202 with what became of the alerts."""
     incoming: Sequence[Incoming] = ()
@@ -105,6 +118,8 @@ class Ingest:
         public_url: str,
         headers: RawHeaders,
         seen: Seen,
+        keyless: Mapping[str, int] | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
         self._receive = receive
         self._sources = sources
@@ -116,8 +131,10 @@ class Ingest:
         self._public_url = public_url
         self._headers = [(b"content-type", b"application/json"), *headers]
         self._problem_headers = list(headers)
+        self._event_headers = [info.INFO.event_header.encode() for info in sources.values() if info.INFO.event_header]
         self._seen = seen
-        self._addresses = _addresses(sources, body_limit)
+        self._fetch = fetch
+        self._addresses = _addresses(sources, body_limit, keyless or {})
 
     @staticmethod
     def serves(scope: Scope) -> bool:
@@ -128,7 +145,7 @@ class Ingest:
     async def __call__(self, scope: Scope, receive: Inbound, send: Send) -> None:
         try:
             visit = self.admit(scope["headers"], scope["path"])
-            self.read(visit, await self._body(visit, receive))
+            await self.read_patiently(visit, await self._body(visit, receive))
             accepted = await self._accept(visit) if visit.incoming else []
             host = visit.headers.get("host") or _own_address(scope)
             body = self.view(visit, accepted, f"{scope['scheme']}://{host}")
@@ -144,12 +161,23 @@ class Ingest:
         """Whether the caller may send this here. Raises InvalidRequest."""
         start = time.perf_counter()
         address = self._addresses.get(path)
+        if address and address.allowance and not token_of(raw_headers):
+            return self._admit_keyless(raw_headers, address, start)
         caller = self._authenticator.authenticate(raw_headers, "ingest", address.key_headers if address else ())
         if address is None:
             raise NotFound("source", path.removeprefix(NAMED))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers}
         _check_type(headers.get("content-type", ""), address)
         return Visit(start=start, caller=caller.name, headers=headers, address=address)
+
+    def _admit_keyless(self, raw_headers: RawHeaders, address: Address, start: float) -> Visit:
+        # Headers aren't signed: what they say of the event counts for nothing.
+        unsigned = (b"idempotency-key", *self._event_headers)
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in raw_headers if name not in unsigned
+        }
+        _check_type(headers.get("content-type", ""), address)
+        return Visit(start=start, caller=SIGNATURE, headers=headers, address=address, keyless=True)
 
     def limit(self, path: str) -> int:
         """Bytes that a body for this path may have."""
@@ -164,14 +192,32 @@ class Ingest:
         coding = visit.headers.get("content-encoding", "identity").strip().lower()
         decoded = body if coding == "identity" else _decoded(body, coding, address.limit)
         request = Request(body=decoded, headers=visit.headers, received_at=self._clock())
-        received = self._receive(request, address.source, visit.caller, visit.headers.get("idempotency-key", ""))
+        retry_key = visit.headers.get("idempotency-key", "")
+        received = self._receive(request, address.source, visit.caller, retry_key, keyless=visit.keyless)
         visit.incoming, visit.rejected, visit.size = received.incoming, received.rejected, len(decoded)
+        visit.asking = received.asking
+        if visit.keyless:
+            _take(address, request.received_at)
         if address.reply:
             visit.reply = encode(address.reply(request))
 
+    async def read_patiently(self, visit: Visit, body: bytes) -> None:
+        """The same, with the certificates that it takes. Raises Transient too, if one can't be had."""
+        for _ in range(MOST_CERTIFICATES):
+            try:
+                self.read(visit, body)
+            except CertificateMissing as missing:
+                if self._fetch is None:
+                    raise
+                await self._fetch(missing)
+            else:
+                return
+        self.read(visit, body)
+
     def submit(self, visit: Visit, done: Done) -> None:
         """Hand the alerts to the writer; ``done`` is told once they are durable. Raises Transient."""
-        self._submit(visit.incoming, self._decide, done, visit.size)
+        decide = confirming(self._decide, visit.asking) if visit.asking else self._decide
+        self._submit(visit.incoming, decide, done, visit.size)
 
     def view(self, visit: Visit, accepted: Sequence[Accepted], address: str) -> bytes:
         """The answer's body; ``address`` is the service's own as the caller knows it. Raises InvalidRequest."""
@@ -207,7 +253,7 @@ class Ingest:
         return await future
 
 
-def _addresses(sources: Mapping[str, Source], body_limit: int) -> dict[str, Address]:
+def _addresses(sources: Mapping[str, Source], body_limit: int, keyless: Mapping[str, int]) -> dict[str, Address]:
     """Path -> what is taken there."""
     infos = [source.INFO for source in sources.values()]
     every_type = frozenset(kind for info in infos for kind in info.content_types)
@@ -217,11 +263,21 @@ def _addresses(sources: Mapping[str, Source], body_limit: int) -> dict[str, Addr
             content_types=frozenset(info.content_types),
             limit=max(body_limit, info.largest_body),
             key_headers=frozenset(name.encode() for name in info.key_headers),
+            allowance=Bucket(keyless[info.name]) if info.name in keyless else None,
             reply=info.reply,
         )
         for info in infos
     }
     return {ANY: Address(content_types=every_type, limit=body_limit), **named}
+
+
+def _take(address: Address, now: datetime) -> None:
+    """Only what was verified counts, so that forgeries can't use up what is there for the true sender."""
+    allowance = address.allowance
+    wait = allowance.take(now.timestamp()) if allowance and allowance.per_minute else 0
+    if allowance and wait:
+        words = f"Without an API key {allowance.per_minute} requests a minute are taken here."
+        raise InvalidRequest("rate_limited", words, status=429, retry_after=wait)
 
 
 def _check_type(content_type: str, address: Address) -> None:
@@ -299,8 +355,8 @@ def _rejected_views(rejected: Iterable[Rejected]) -> tuple[RejectedView, ...]:
 
 def _all_rejected(rejected: Sequence[Rejected]) -> InvalidRequest:
     only = rejected[0].error
-    # A single body that isn't even JSON, or breaks a limit, is its own kind of mistake.
-    if len(rejected) == 1 and only.status in (400, 413):
+    # A single body that isn't even JSON, is forged, or breaks a limit, is its own kind of mistake.
+    if len(rejected) == 1 and only.status in (400, 403, 413):
         return only
     members = {"accepted": (), "rejected": _rejected_views(rejected)}
     return HttpProblem("all_rejected", f"No alert could be read: {only.detail}", 422, members=members)

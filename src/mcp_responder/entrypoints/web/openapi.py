@@ -43,7 +43,7 @@ SECURITY_SCHEMES: Json = {
 PROBLEMS = {
     400: "The body isn't valid JSON, or isn't coded as it says.",
     401: "No API key, an unknown one, or an expired one; the code says which.",
-    403: "The key lacks the scope.",
+    403: "The key lacks the scope, or what is signed can't be verified.",
     404: "There is nothing of that name.",
     409: "Well formed, but the state of the thing forbids it.",
     413: "The body is too large, holds too many items, or is nested too deep.",

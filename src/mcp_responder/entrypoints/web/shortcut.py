@@ -7,6 +7,7 @@ uvicorn's; whatever isn't plain goes the long way, with the same ``Ingest`` at i
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mcp_responder.entrypoints.web.ingest import ANY, NAMED, Ingest, Visit, status_of
 from mcp_responder.entrypoints.web.problems import problem_response
-from mcp_responder.model.errors import InvalidRequest
+from mcp_responder.model.errors import CertificateMissing, InvalidRequest
 
 STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 ANY_URL, NAMED_URL = ANY.encode(), NAMED.encode()
@@ -32,6 +33,10 @@ class ShortCycle:
         self.response_complete = False
         self.disconnected = False
         self.message_event = self
+
+    @property
+    def body(self) -> bytes:
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
 
     def set(self) -> None:
         """uvicorn wakes who waits for the body or the end: nobody does."""
@@ -96,9 +101,29 @@ def shortcut(ingest: Ingest, headers: tuple[tuple[bytes, bytes], ...]) -> type[H
                 self._take(cycle)
 
         def _take(self, cycle: ShortCycle) -> None:
+            try:
+                ingest.read(cycle.visit, cycle.body)
+            except CertificateMissing:
+                task = asyncio.get_running_loop().create_task(self._take_patiently(cycle))
+                # Else nobody would keep it from being collected.
+                self.tasks.add(task)
+                task.add_done_callback(self.tasks.discard)
+            except Exception as error:  # noqa: BLE001 - a door answers whatever happens
+                self._refuse(cycle, error)
+            else:
+                self._submit(cycle)
+
+        async def _take_patiently(self, cycle: ShortCycle) -> None:
+            try:
+                await ingest.read_patiently(cycle.visit, cycle.body)
+            except Exception as error:  # noqa: BLE001 - a door answers whatever happens
+                self._refuse(cycle, error)
+            else:
+                self._submit(cycle)
+
+        def _submit(self, cycle: ShortCycle) -> None:
             visit = cycle.visit
             try:
-                ingest.read(visit, cycle.parts[0] if len(cycle.parts) == 1 else b"".join(cycle.parts))
                 if visit.incoming:
                     ingest.submit(visit, lambda result, error: self._answer(cycle, result, error))
                     return

@@ -201,6 +201,7 @@ class Transaction:
             self._resolve(incoming, received)
         if verdict.changed:
             self._write_lines(verdict.entries)
+        if verdict.tasks:
             self._write_tasks(verdict.tasks, received)
 
     def _keep_alert(self, alert: Alert, received: int, verdict: Verdict, known: Known | None) -> None:
@@ -393,6 +394,8 @@ class Transaction:
             self._write_results(known.seq, commit)
             if commit.settle:
                 self._settle(known.seq, commit, now)
+        elif commit.alert_id and commit.settle:
+            self._settle_alert(commit, now)
         self._write_tasks(commit.tasks, now)
 
     def _check_version(self, incident: Incident) -> None:
@@ -434,6 +437,17 @@ class Transaction:
             # A dead letter that was sent after all.
             for hour, count in self._settle_from(seq, commit, now, "outcome = 'dead'").items():
                 self._counts[hour, "dead"] -= count
+
+    def _settle_alert(self, commit: Commit, now: int) -> None:
+        """The outcome of an alert without an incident."""
+        self._flush_alerts()
+        rows = self._db.execute(
+            "UPDATE alerts SET outcome = ?, settled_at = ?"
+            " WHERE alert_id = ? AND incident IS NULL AND outcome IS NULL RETURNING received_at",
+            (commit.settle, now, bytes.fromhex(commit.alert_id)),
+        ).fetchall()
+        for (received,) in rows:
+            self._counts[received // HOUR_MS, commit.settle] += 1
 
     def _settle_from(self, seq: int, commit: Commit, now: int, was: str) -> Counter[int]:
         rows = self._db.execute(
