@@ -10,6 +10,7 @@ from typing import Any
 from docs.generator.markdown import MADE, code
 from docs.generator.settings import channel_sections
 from mcp_responder.channels import ChannelKind, load_kinds
+from mcp_responder.entrypoints.web.openapi import header_name
 from mcp_responder.ports import Source
 from mcp_responder.sources import load_sources
 
@@ -19,7 +20,8 @@ SOURCES_HEAD = f"""\
 {MADE}
 
 Who can send alerts, and how to set each one up. `POST /v1/alerts` detects whose a body is; `POST /v1/sources/NAME`
-says it. Both need a key with the scope `ingest`. `mcp-responder sources show NAME` prints the same guide.
+says it. Both need a key with the scope `ingest`. `mcp-responder sources show NAME` prints the same guide, and
+`mcp-responder sources test NAME FILE` says what would become of a body.
 
 In the examples `RESPONDER_URL` is the service's address and `RESPONDER_API_KEY` a key.
 
@@ -50,7 +52,12 @@ def sources_page() -> str:
 def _source(source: Source) -> Iterator[str]:
     info = source.INFO
     kinds = ", ".join(map(code, info.content_types))
-    yield from ("", f"## {info.name}", "", f"{info.title}. `POST /v1/sources/{info.name}`, {kinds}.", "")
+    yield from ("", f"## {info.name}", "", f"{info.title}. `POST /v1/sources/{info.name}`, {kinds}.")
+    if info.key_headers:
+        yield f"The key may also come as {' or '.join(code(header_name(header)) for header in info.key_headers)}."
+    if info.largest_body:
+        yield f"At this address a body may have {info.largest_body:,} bytes."
+    yield ""
     yield _deeper(inspect.cleandoc(source.__doc__ or ""))
 
 

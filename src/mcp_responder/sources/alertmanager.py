@@ -19,8 +19,8 @@ nearly the same webhook, and is read, too.
                     credentials_file: /etc/alertmanager/mcp-responder.key
 
 2. Write the key into the file that is named there, and reload Alertmanager (`SIGHUP`, or `POST /-/reload`).
-3. In Grafana instead: **Alerting, Contact points, Create contact point**, integration **Webhook**, **URL** the same;
-   under **Optional Webhook settings** the **Authorization Header - Scheme** `Bearer` and as **Credentials** the key.
+3. In Grafana instead: **Alerting, Contact points, Add contact point**, integration **Webhook**, the same **URL**, and
+   under **Optional Webhook settings** the key as **Authentication Header Credentials** (scheme `Bearer`).
 
 Try it:
 

@@ -188,6 +188,12 @@ def _name(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
 
 
+def _test_source(parser: ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("file", metavar="FILE", help="a body as it is sent, or gzip of it; - is standard input")
+    parser.add_argument("--header", action="append", metavar="'NAME: VALUE'", help="of the request; may be repeated")
+
+
 def _comment(parser: ArgumentParser) -> None:
     _id(parser)
     parser.add_argument("text", nargs="+", metavar="TEXT", help="the words; - takes them from standard input")
@@ -286,6 +292,13 @@ COMMANDS = (
     ),
     Command("sources list", "plugins:list_sources", "List what can be heard.", "sources"),
     Command("sources show", "plugins:show_source", "Show how to set a source up.", "sources show generic", _name),
+    Command(
+        "sources test",
+        "trial:test_source",
+        "Say what would become of a body; nothing is sent or stored, and no signature is verified.",
+        "sources test alertmanager group.json",
+        _test_source,
+    ),
     Command("channels list", "plugins:list_channels", "List who is told.", "channels"),
     Command("channels show", "plugins:show_channel", "Show one channel.", "channels show webhook", _name),
     Command("channels test", "plugins:test_channel", "Send a test message.", "channels test webhook", _name),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
+from collections.abc import Iterator
 from inspect import cleandoc
+from pathlib import Path
 
 import msgspec
 
@@ -12,16 +15,19 @@ from mcp_responder.entrypoints.cli.service import read, segment, the_service
 from mcp_responder.entrypoints.cli.terminal import BOLD, Terminal, complain
 from mcp_responder.model.errors import NotFound
 from mcp_responder.ports import Page, Source
+from mcp_responder.settings import load
 from mcp_responder.sources import load_sources
 
 
 class SourceLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A source; ``guide``, how to set it up, only when it is asked for."""
+    """A source. ``guide``, how to set it up, and ``body_limit`` in bytes only when they are asked for."""
 
     name: str
     title: str
     content_types: tuple[str, ...]
     path: str
+    key_headers: tuple[str, ...] = ()
+    body_limit: int = 0
     guide: str = ""
 
 
@@ -56,22 +62,37 @@ def list_sources(args: Namespace, terminal: Terminal) -> int:
 
 
 def show_source(args: Namespace, terminal: Terminal) -> int:
-    """How to set a source up: its module's docstring."""
+    """How to set a source up: where it is heard, and its module's docstring."""
     source = load_sources().get(args.name)
     if source is None:
         raise NotFound("source", args.name)
-    line = _line(source, cleandoc(source.__doc__ or ""))
+    limit = max(load(os.environ, Path.cwd()).settings.http.body_limit, source.INFO.largest_body)
+    line = msgspec.structs.replace(_line(source), body_limit=limit, guide=cleandoc(source.__doc__ or ""))
     if args.json:
         terminal.json(msgspec.json.encode(line))
     else:
-        terminal.show((terminal.paint(f"{line.title} ({line.name}): POST {line.path}", BOLD), "", line.guide))
+        terminal.show(_guide(line, terminal))
     return OK
 
 
-def _line(source: Source, guide: str = "") -> SourceLine:
+def _guide(line: SourceLine, terminal: Terminal) -> Iterator[str]:
+    yield terminal.paint(f"{line.title} ({line.name})", BOLD)
+    yield from terminal.field("Address", f"POST {line.path}")
+    yield from terminal.field("Types", ", ".join(line.content_types))
+    yield from terminal.field("Key", ", ".join(("as usual", *line.key_headers)) if line.key_headers else "")
+    yield from terminal.field("Body", f"up to {line.body_limit} bytes")
+    yield from ("", line.guide)
+
+
+def _line(source: Source) -> SourceLine:
     info = source.INFO
-    path = f"/v1/sources/{info.name}"
-    return SourceLine(name=info.name, title=info.title, content_types=info.content_types, path=path, guide=guide)
+    return SourceLine(
+        name=info.name,
+        title=info.title,
+        content_types=info.content_types,
+        path=f"/v1/sources/{info.name}",
+        key_headers=info.key_headers,
+    )
 
 
 def list_channels(args: Namespace, terminal: Terminal) -> int:
