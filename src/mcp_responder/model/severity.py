@@ -130,14 +130,26 @@ def judge(*words: str, rules: tuple[SeverityRule, ...] = ()) -> Severity | None:
     return _judge(tuple(word[:_LONGEST] for word in words if word), rules)
 
 
+def ruled(*words: str, rules: tuple[SeverityRule, ...] = ()) -> Severity | None:
+    """What the user's rules and ``PLACES`` say; for events whose kind is known, so that single words decide nothing."""
+    return _ruled(tuple(word[:_LONGEST] for word in words if word), rules)
+
+
 @lru_cache(maxsize=512)
 def _judge(words: tuple[str, ...], rules: tuple[SeverityRule, ...]) -> Severity | None:
+    return _ruled(words, rules) or _worst(_spoken("\n".join(words)))
+
+
+@lru_cache(maxsize=512)
+def _ruled(words: tuple[str, ...], rules: tuple[SeverityRule, ...]) -> Severity | None:
     sent = "\n".join(words)
-    spoken = [word.lower() for word in _WORD.findall(sent)]
-    for rule in rules:
-        if pattern_of(rule).search(f"{sent}\n{' '.join(spoken)}"):
-            return rule.severity
-    return Severity.LOW if any(_PLACES.search(word) for word in words) else _worst(spoken)
+    heard = f"{sent}\n{' '.join(_spoken(sent))}" if rules else ""
+    found = next((rule.severity for rule in rules if pattern_of(rule).search(heard)), None)
+    return found or (Severity.LOW if any(_PLACES.search(word) for word in words) else None)
+
+
+def _spoken(sent: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(sent)]
 
 
 @lru_cache(maxsize=512)

@@ -1,5 +1,7 @@
 """Events of Amazon EventBridge: state changes of CloudWatch alarms, and a readable reading of all others.
 
+Also those that Amazon SNS and AWS CodeStar Notifications pass on.
+
 ## Set up
 
 1. In the EventBridge console open **API destinations**, **Create API destination**. **API destination endpoint**
@@ -23,89 +25,109 @@ The whole event is sent:
 ## How it is read
 
 - "CloudWatch Alarm State Change" is an alert of the source `cloudwatch_alarm`: the same alarm, and the same event, as
-  by SNS. While its actions are suppressed it is kept and opens nothing.
-- "CloudWatch Alarm Configuration Change" is kept and opens nothing.
-- Of all others, what says that it failed fires (a failed pipeline, build or task, a GuardDuty finding, an open Health
-  issue), what says that the same thing succeeded resolves, and the rest is kept and opens nothing.
+  by SNS. "CloudWatch Alarm Contributor State Change" is that of one time series of an alarm over many. While its
+  actions are suppressed or muted it is kept and opens nothing.
+- Failure fires, and the later success of the same thing resolves it: pipelines, stages and actions of CodePipeline,
+  CodeBuild, CodeDeploy, CloudFormation, Backup, Glue, Batch, Step Functions, EMR, Systems Manager, canaries, Auto
+  Scaling, Lambda destinations. An ECS task that a deployment stopped is no failure; the steady state of its service
+  ends what its tasks began.
+- Health: an issue fires until it is closed; a scheduled change is LOW; an account notification is kept only.
+- GuardDuty, Inspector, Security Hub, Macie, Config, Trusted Advisor: a finding fires with the severity that it states
+  until it is archived, closed or compliant.
+- RDS: failover, low storage, recovery, availability fire until the message says that it is over; failure fires.
+- Calls of the API (CloudTrail), schedules, objects of S3 and changes of an alarm's configuration are kept only.
+- Any other event, your applications' own among them: what says that it failed, or states a severity of MEDIUM or worse,
+  fires; what says that it succeeded resolves the same; the rest is kept and opens nothing.
+- An event from an archive has the label `replay`. It has its old id, so what was heard before isn't heard again.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
 from mcp_responder.model.alert import Alert, Severity, Status
 from mcp_responder.model.errors import InvalidRequest
-from mcp_responder.model.severity import judge, stated
-from mcp_responder.plumbing.fields import array, instant, mapping, number, one_line, text
+from mcp_responder.plumbing.fields import array, dig, instant, mapping, one_line, text
 from mcp_responder.ports import Request, SourceInfo
-from mcp_responder.sources._alarm import Alarm, alert_of, named_alarm, read_change
-from mcp_responder.sources._aws import read_arn, short_name
-from mcp_responder.sources._reading import LONGEST_TITLE, override, read_level, read_status
+from mcp_responder.sources._alarm import Alarm, named_alarm, read_change
+from mcp_responder.sources._alarm import alert_of as alarm_alert
+from mcp_responder.sources._aws import read_arn
+from mcp_responder.sources._aws_event import Facts, Kind, Origin, alert_of, found
+from mcp_responder.sources._eventbridge_kinds import FINDING, KINDS, WORDS
+from mcp_responder.sources._reading import (
+    LONGEST_TITLE,
+    decode_array,
+    decode_object,
+    override,
+    read_level,
+    read_status,
+)
 
 INFO = SourceInfo(name="eventbridge", title="Amazon EventBridge")
 
-STATE_CHANGE = "CloudWatch Alarm State Change"
-CONFIGURATION_CHANGE = "CloudWatch Alarm Configuration Change"
+ALARM_CHANGES = frozenset(("CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"))
+FINDINGS = "Security Hub Findings"
 
 SUBJECTS = (
     *("alarmName", "serviceName", "pipeline", "project-name", "group", "clusterArn", "instance-id"),
     *("SourceIdentifier", "AutoScalingGroupName", "jobName", "stateMachineArn", "deploymentGroup", "eventTypeCode"),
-    *("type", "title", "name", "resource"),
+    *("service", "application", "app", "component", "host", "type", "title", "name", "resource", "id"),
 )
 """Fields of ``detail`` that name what it is about, the most telling first."""
-STATES = ("state", "status", "lastStatus", "build-status", "statusCode", "eventName", "result", "jobStatus")
-WORDS = (
-    *(
-        "title",
-        "description",
-        "Message",
-        "message",
-        "reason",
-        "stoppedReason",
-        "statusReason",
-        "cause",
-        "error",
-        "errorMessage",
-    ),
-    *("additional-information", "failureReason", "StatusMessage"),
+STATES = (
+    *("state", "state.value", "status", "lastStatus", "build-status", "statusCode", "eventName", "result"),
+    *("jobStatus", "alarm_state", "outcome", "Status", "State"),
 )
-"""Fields of ``detail`` that say what happened."""
+LEVELS = ("severity", "level", "priority", "severity.label", "severity.name", "Severity")
 
 _FAILED = re.compile(r"fail|error|\bfault|timed.?out|abort|unhealthy|crash|impaired", re.IGNORECASE)
-_SUCCEEDED = frozenset(("SUCCEEDED", "SUCCESS", "COMPLETED", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_STEADY_STATE"))
-_ALARMING = re.compile(r"\b(?:alert|alarm|finding)s?\b", re.IGNORECASE)
+_NO_FAILURE = re.compile(r"\b(?:no|without|0)[ _-](?:fail|error)|auto.?fail", re.IGNORECASE)
+_ENDED = re.compile(r"succe(?:eded|ss|ssful)|resolved|recovered|cleared", re.IGNORECASE)
+_SUCCEEDED = frozenset(("SUCCEEDED", "SUCCESS", "SUCCESSFUL", "COMPLETED", "RESOLVED", "RECOVERED", "CLEARED"))
+_ALARMING = re.compile(r"\b(?:alert|alarm|finding|incident)s?\b", re.IGNORECASE)
+_OUTCOME = re.compile(r"(?:fail(?:ed|ure)|error|succe(?:eded|ss|ssful)|resolved|recovered|cleared)", re.IGNORECASE)
 _LONGEST_WORDS = 2000
 
 
 def detects(body: object) -> bool:
     """An event: it has a detail type, a source and details."""
-    return isinstance(body, dict) and "detail-type" in body and "source" in body and "detail" in body
+    typed = isinstance(body, dict) and ("detail-type" in body or "detailType" in body)
+    return typed and isinstance(body, dict) and "source" in body and "detail" in body
 
 
 def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
-    """One alert."""
+    """One alert; several if it brings several findings."""
     if not isinstance(body, dict):
         raise InvalidRequest("not_an_event", "An EventBridge event is a JSON object.", status=422)
     detail = mapping(body.get("detail"))
-    kind = text(body.get("detail-type"))
-    if kind == STATE_CHANGE and (_alarm_arn(body) or text(detail.get("alarmName"))):
-        alert = alert_of(_alarm(body, detail), raw, request.reading)
+    called = text(body.get("detail-type")) or text(body.get("detailType"))
+    if called in ALARM_CHANGES and (_alarm_arn(body) or text(detail.get("alarmName"))):
+        alerts = [alarm_alert(_alarm(body, detail), raw, request.reading)]
+    elif called.startswith(FINDINGS) and array(detail.get("findings")):
+        alerts = _findings(body, detail, raw, request)
     else:
-        alert = _event(body, kind, detail, raw, request)
-    return [override(_with_replay(alert, body), body, request.reading)]
+        alerts = [_event(body, called, detail, raw, request)]
+    return [override(_with_replay(alert, body), body, request.reading) for alert in alerts]
 
 
-def _alarm(body: dict[str, object], detail: dict[str, object]) -> Alarm:
+def _alarm(body: dict[str, object], detail: Facts) -> Alarm:
     alarm = named_alarm(detail.get("alarmName"), _alarm_arn(body), body.get("account"), body.get("region"))
     change = read_change(alarm, detail)
     return change if change.changed_at else msgspec.structs.replace(change, changed_at=instant(body.get("time")))
 
 
 def _alarm_arn(body: dict[str, object]) -> str:
-    arns = map(text, array(body.get("resources")))
-    return next((arn for arn in arns if read_arn(arn).resource.startswith("alarm:")), "")
+    return next((arn for arn in _arns(body) if read_arn(arn).resource.startswith("alarm:")), "")
+
+
+def _arns(body: dict[str, object]) -> tuple[str, ...]:
+    return tuple(filter(None, map(text, array(body.get("resources"))[:_MOST_ARNS])))
+
+
+_MOST_ARNS = 100
 
 
 def _with_replay(alert: Alert, body: dict[str, object]) -> Alert:
@@ -117,114 +139,85 @@ def _with_replay(alert: Alert, body: dict[str, object]) -> Alert:
 # ------------------------------------------------------------------------------------------------------- other events
 
 
-def _event(body: dict[str, object], kind: str, detail: dict[str, object], raw: bytes, request: Request) -> Alert:
-    subject = _subject(detail)
-    sender = text(body.get("source"))
-    named = f"{kind}: {subject}" if kind and subject else kind or subject
-    title = one_line(named, LONGEST_TITLE) or one_line(sender, LONGEST_TITLE)
+def _event(body: dict[str, object], called: str, detail: Facts, raw: bytes, request: Request) -> Alert:
+    # What is in the resources is only there; CodeStar says beside the details which actions failed.
+    around = {"resources": body.get("resources"), "account": body.get("account")}
+    facts = {**around, **mapping(body.get("additionalAttributes")), **detail}
+    kind = KINDS.get(called) or _unknown(called)
+    alert = alert_of(kind, facts, _origin(body, called), raw, request.reading)
+    if alert.title:
+        return alert
+    title = one_line(text(body.get("source")), LONGEST_TITLE)
     if not title:
         raise InvalidRequest("empty_alert", "The event has neither a detail type nor a source.", status=422)
-    message = _message(detail)
-    status = _status(kind, detail)
-    return Alert(
+    return msgspec.structs.replace(alert, title=title)
+
+
+def _origin(body: dict[str, object], called: str) -> Origin:
+    sender = text(body.get("source"))
+    return Origin(
         source=INFO.name,
-        source_id=" ".join((text(body.get("account")), text(body.get("region")), sender, kind, subject))
-        if subject
-        else "",
-        event_id=text(body.get("id")),
-        title=title,
-        message=message,
-        severity=_severity(title, message, detail, request),
-        timestamp=instant(body.get("time")),
-        raw_data=msgspec.Raw(raw),
-        status=status,
-        service=_service(sender, detail),
-        resource=_resource(body, subject),
+        product=sender.removeprefix("aws."),
         account=text(body.get("account")),
         region=text(body.get("region")),
-        labels=_labels(kind, sender, detail),
+        time=instant(body.get("time")),
+        event_id=text(body.get("id")),
+        arns=_arns(body),
+        labels={"detail_type": called, "event_source": sender},
     )
 
 
-def _subject(detail: dict[str, object]) -> str:
-    subject = next((words for name in SUBJECTS if (words := text(detail.get(name)))), "")
-    return short_name(subject) or subject
+def _findings(body: dict[str, object], detail: Facts, raw: bytes, request: Request) -> list[Alert]:
+    """The findings of Security Hub, each by itself."""
+    findings = [mapping(finding) for finding in array(detail.get("findings"))]
+    origin = _origin(body, text(body.get("detail-type")))
+    if len(findings) == 1:
+        return [alert_of(FINDING, findings[0], origin, raw, request.reading)]
+    texts = decode_array(decode_object(decode_object(raw)["detail"])["findings"])
+    return [
+        alert_of(FINDING, finding, _numbered(origin, number), bytes(its_text), request.reading)
+        for number, (finding, its_text) in enumerate(zip(findings, texts, strict=True))
+    ]
 
 
-def _service(sender: str, detail: dict[str, object]) -> str:
-    """A task's ECS service, else the sender, which for AWS is the product."""
-    kind, _, name = text(detail.get("group")).partition(":")
-    return name if kind == "service" and name else sender.removeprefix("aws.")
+def _numbered(origin: Origin, number: int) -> Origin:
+    return msgspec.structs.replace(origin, event_id=f"{origin.event_id} {number}" if origin.event_id else "")
 
 
-def _resource(body: dict[str, object], subject: str) -> str:
-    arns = map(text, array(body.get("resources")))
-    return short_name(next(arns, "")) or ("" if " " in subject else subject)
+# ------------------------------------------------------------------------------------------------------ unknown types
 
 
-def _state(detail: dict[str, object]) -> str:
-    words = (text(detail.get(name)) or text(mapping(detail.get(name)).get("value")) for name in STATES)
-    return next(filter(None, words), "")
+@lru_cache(maxsize=256)
+def _unknown(called: str) -> Kind:
+    """How an event is read of which nothing is known but its detail type. "Order failed" and "Order succeeded" are of
+    one family, so that the second can end the first."""
+    return Kind(
+        label=called,
+        family=" ".join(_OUTCOME.sub("", called).split()),
+        names=SUBJECTS,
+        states=STATES,
+        shows_state=False,
+        outcome=lambda facts: _outcome(called, facts),
+        levels=LEVELS,
+        words=WORDS,
+        services=("service.name", "service", "serviceName", "application"),
+        labels={"operation": "operation"},
+    )
 
 
-def _status(kind: str, detail: dict[str, object]) -> Status:
-    if kind == CONFIGURATION_CHANGE:
-        return Status.INFO
-    if text(detail.get("eventTypeCategory")) == "issue":
-        return Status.RESOLVED if text(detail.get("statusCode")) == "closed" else Status.FIRING
-    if _says_failure(kind, detail):
+def _outcome(called: str, facts: Facts) -> Status:
+    state, level = found(facts, STATES), read_level(found(facts, LEVELS))
+    if _says_failure(called, state, facts):
         return Status.FIRING
-    if _state(detail).upper() in _SUCCEEDED:
+    if state.upper() in _SUCCEEDED or _ENDED.search(called[:_LONGEST_WORDS]):
         return Status.RESOLVED
-    if _ALARMING.search(kind):
-        return read_status(_state(detail)) or Status.FIRING
-    return Status.FIRING if _level(detail) in (Severity.CRITICAL, Severity.HIGH) else Status.INFO
+    # An alert in the words of an application; "new" and "open" of other events are only states of theirs.
+    if _ALARMING.search(called[:_LONGEST_WORDS]) or level:
+        said = read_status(state)
+        return said or (Status.INFO if level is Severity.LOW else Status.FIRING)
+    return Status.INFO
 
 
-def _says_failure(kind: str, detail: dict[str, object]) -> bool:
-    categories = " ".join(map(text, array(detail.get("EventCategories"))))
-    said = (kind, _state(detail), text(detail.get("eventType")), categories)
-    return any(_FAILED.search(words[:_LONGEST_WORDS]) for words in said) or _task_broke(detail)
-
-
-def _task_broke(detail: dict[str, object]) -> bool:
-    """An ECS task that stopped by itself: an essential container left with another exit code than 0."""
-    if text(detail.get("lastStatus")) != "STOPPED":
-        return False
-    exits = [number(mapping(container).get("exitCode")) for container in array(detail.get("containers"))]
-    return text(detail.get("stopCode")) == "TaskFailedToStart" or any(code not in (None, 0) for code in exits)
-
-
-def _level(detail: dict[str, object]) -> Severity | None:
-    said = detail.get("severity")
-    score = number(said) if "schemaVersion" in detail else None
-    if score is None:
-        return read_level(said) or read_level(detail.get("level"))
-    # GuardDuty counts from 1 (low) to 10.
-    bounds = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM))
-    return next((severity for bound, severity in bounds if score >= bound), Severity.LOW)
-
-
-def _severity(title: str, message: str, detail: dict[str, object], request: Request) -> Severity:
-    judged = _level(detail) or stated(title) or judge(title, message, rules=request.reading.severities)
-    return judged or Severity.MEDIUM
-
-
-def _message(detail: dict[str, object]) -> str:
-    lines = [text(detail.get(name)) for name in WORDS]
-    descriptions = (text(mapping(item).get("latestDescription")) for item in array(detail.get("eventDescription")))
-    exits = (text(mapping(item).get("reason")) for item in array(detail.get("containers")))
-    configured = text(mapping(detail.get("configuration")).get("description"))
-    said = list(dict.fromkeys(filter(None, [*lines, *descriptions, *exits, configured])))
-    state = _state(detail)
-    return "\n".join([*said, f"State: {state}"] if state else said)
-
-
-def _labels(kind: str, sender: str, detail: dict[str, object]) -> dict[str, str]:
-    labels = {
-        "detail_type": kind,
-        "event_source": sender,
-        "state": _state(detail),
-        "operation": text(detail.get("operation")),
-    }
-    return {name: value for name, value in labels.items() if value}
+def _says_failure(called: str, state: str, facts: Facts) -> bool:
+    said = (called, state, text(dig(facts, "eventType")))
+    return any(_FAILED.search(words[:_LONGEST_WORDS]) and not _NO_FAILURE.search(words) for words in said)
