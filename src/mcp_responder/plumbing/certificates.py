@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import ssl
 import threading
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +101,8 @@ class Certificates:
 
         The address must have been checked.
         """
+        from cryptography.exceptions import UnsupportedAlgorithm
+
         now = self._clock()
         try:
             leaf, *others = self._certificates(url)
@@ -108,6 +112,9 @@ class Certificates:
             self._keep(self._troubles, url, Certificate(until=now + ABSENT_FOR, absent=str(error)))
         except _FlawedError as error:
             self._keep(self._troubles, url, Certificate(until=now + FLAWED_FOR, flaw=str(error)))
+        except (ValueError, UnsupportedAlgorithm):
+            flaw = "it holds what can't be read"
+            self._keep(self._troubles, url, Certificate(until=now + FLAWED_FOR, flaw=flaw))
 
     def _keep(self, shelf: OrderedDict[str, Certificate], url: str, certificate: Certificate) -> None:
         with self._lock:
@@ -120,10 +127,9 @@ class Certificates:
         from cryptography import x509
 
         body = self._get(url)
+        written = _PEM.findall(body)[: LONGEST_CHAIN + 1]
         try:
-            if body.lstrip().startswith(b"-----BEGIN"):
-                return [x509.load_pem_x509_certificate(pem) for pem in _PEM.findall(body)[: LONGEST_CHAIN + 1]]
-            return [x509.load_der_x509_certificate(body)]
+            return [x509.load_pem_x509_certificate(pem) for pem in written] or [x509.load_der_x509_certificate(body)]
         except ValueError:
             raise _AbsentError("what was answered there is no certificate") from None
 
@@ -190,15 +196,18 @@ def _system_files() -> list[Path]:
     return [named] if paths.cafile and named.is_file() else sorted(Path(paths.capath or "/nonexistent").glob("*.pem"))
 
 
-def _readable(file: Path) -> Iterator[x509.Certificate]:
+def _readable(file: Path) -> list[x509.Certificate]:
+    return [certificate for pem in _PEM.findall(file.read_bytes()) if (certificate := _parsed(pem))]
+
+
+def _parsed(pem: bytes) -> x509.Certificate | None:
     from cryptography import x509
 
-    for pem in _PEM.findall(file.read_bytes()):
-        try:
-            yield x509.load_pem_x509_certificate(pem)
-        except ValueError:
-            # Some old authorities break today's rules.
-            continue
+    # Some old authorities break today's rules; nobody can do anything about it here.
+    with contextlib.suppress(ValueError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return x509.load_pem_x509_certificate(pem)
+    return None
 
 
 def _rsa_key(certificate: x509.Certificate) -> RSAPublicKey:
