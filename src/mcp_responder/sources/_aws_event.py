@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import islice
@@ -24,6 +25,7 @@ LONGEST_WORDS = 8000
 """Characters of each of an event's texts."""
 LONGEST_NAME = 500
 MOST_WORDS = 20
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +132,7 @@ def alert_of(kind: Kind, facts: Facts, origin: Origin, raw: bytes, reading: Read
 
 def _title(kind: Kind, name: str, state: str) -> str:
     """ "CodeBuild build failed: checkout"."""
-    outcome = state.lower().replace("_", " ")
+    outcome = _HUMP.sub(" ", state).replace("_", " ").lower()
     # "ECS service" and "SERVICE_DEPLOYMENT_FAILED" have a word in common.
     head = kind.label.rpartition(" ")[2].lower()
     outcome = outcome.removeprefix(f"{head} ") if head else outcome

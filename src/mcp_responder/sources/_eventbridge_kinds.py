@@ -207,7 +207,8 @@ KINDS: dict[str, Kind] = {
         states=("eventName",), levels=("eventType",), services=_ecs_service_name, words=("reason",),
     ),
     "ECS Deployment State Change": Kind(
-        label="ECS deployment", names=_ecs_service_name, identity=_ecs_service_identity, states=("eventName",),
+        label="ECS service", family="ECS deployment", names=_ecs_service_name, identity=_ecs_service_identity,
+        states=("eventName",),
         fires="service_deployment_failed", ends="service_deployment_completed", services=_ecs_service_name,
         severity=HIGH, words=("reason",),
     ),
@@ -352,7 +353,7 @@ KINDS: dict[str, Kind] = {
         ends="completed", words=("FailureReason",),
     ),
     "DMS Replication Task State Change": Kind(
-        label="DMS task", names=("resourceLink", "resources.0"), states=("eventType",), words=("detailMessage",),
+        label="DMS", names=("resourceLink", "resources.0"), states=("eventType",), words=("detailMessage",),
         fires="replication_task_failed", ends="replication_task_started", severity=HIGH,
     ),
     # What watches

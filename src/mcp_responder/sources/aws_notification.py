@@ -128,7 +128,8 @@ def _scaling_outcome(facts: Facts) -> Status:
 
 
 def _scaling_state(facts: Facts) -> str:
-    return text(facts.get("Event")).partition(":")[2]
+    """ "autoscaling:EC2_INSTANCE_LAUNCH_ERROR" without what goes without saying."""
+    return found(facts, ("Event", "LifecycleTransition")).partition(":")[2].removeprefix("EC2_")
 
 
 def _scaling_identity(facts: Facts) -> str:
@@ -199,7 +200,7 @@ FORMS: tuple[Form, ...] = (
         marks=("LifecycleTransition", "AutoScalingGroupName"), product=lambda _: "autoscaling", times=("Time",),
         event_ids=("RequestId",), accounts=("AccountId",),
         kind=Kind(
-            label="Auto Scaling lifecycle", names=("AutoScalingGroupName",), states=("LifecycleTransition",),
+            label="Auto Scaling lifecycle", names=("AutoScalingGroupName",), states=_scaling_state,
             resources=("EC2InstanceId",),
         ),
     ),
@@ -331,7 +332,7 @@ RECORDS = Form(
     marks=("Records",), product=lambda facts: text(_first_record(facts).get("eventSource")).removeprefix("aws:"),
     times=("Records.0.eventTime",), regions=("Records.0.awsRegion",),
     kind=Kind(
-        label="Event", names=_record_name, states=("Records.0.eventName",), resources=("Records.0.s3.bucket.name",),
+        label="AWS", names=_record_name, states=("Records.0.eventName",), resources=("Records.0.s3.bucket.name",),
         labels={"event_source": "Records.0.eventSource"},
     ),
 )
