@@ -117,7 +117,9 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     largest_body: int = 0
     """Bytes that its own address takes after decompression, where that is more than the general limit."""
     reply: Callable[[Request], Mapping[str, object]] | None = None
-    """Makes the 200 that this sender insists on of its request; None: the usual 202. Pure."""
+    """Makes the 200 that this sender insists on of its request; None, or nothing in it: the usual 202. Pure."""
+    resolves: bool = True
+    """Whether its sender ever says that something is over; a log doesn't."""
     settings: type[SourceSettings] = SourceSettings
     """Its table in the configuration; a docstring under each field says what it is for."""
     event_header: str = ""

@@ -14,6 +14,8 @@ from mcp_responder.sources import load_sources
 from tests.sources.reading import EXPECTED, FIXTURES, alerts_of, bodies, detected, request, shown
 
 SOURCES = list(load_sources())
+PACKED = {"cloudwatch_logs"}
+"""Their bodies hold compressed data, which nobody could read in an alert."""
 CASES = [pytest.param(name, path, id=f"{name}-{path.stem}") for name in SOURCES for path in bodies(name)]
 
 
@@ -34,7 +36,8 @@ def test_a_source_has_fixtures_that_fire_that_resolve_and_that_are_odd(name: str
     assert len(stems) >= 3
     assert any(stem.startswith("odd") for stem in stems), "one fixture must be odd"
     seen = {alert.status for path in bodies(name) for alert in alerts(name, path)}
-    assert {Status.FIRING, Status.RESOLVED} <= seen
+    assert Status.FIRING in seen
+    assert (Status.RESOLVED in seen) is load_sources()[name].INFO.resolves
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -73,8 +76,10 @@ def test_a_body_reads_as_an_engineer_would_read_it(name: str, path: Path) -> Non
 
 @pytest.mark.parametrize(("name", "path"), CASES)
 def test_the_senders_json_is_kept_byte_for_byte(name: str, path: Path) -> None:
-    """The whole of it; of several alerts in one body, each its own part."""
-    assert all(bytes(alert.raw_data) in path.read_bytes() for alert in alerts(name, path))
+    """The whole of it; of several alerts in one body, each its own part. What came packed is kept as what was in it."""
+    for alert in alerts(name, path):
+        kept = bytes(alert.raw_data)
+        assert kept in path.read_bytes() or (name in PACKED and detected(msgspec.json.decode(kept)) == name)
 
 
 @pytest.mark.parametrize(("name", "path"), CASES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -24,6 +23,7 @@ ENVELOPES = 3
 Value = TypeVar("Value")
 
 MALFORMED = "malformed_json"
+TOO_LARGE = 413
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
@@ -184,14 +184,26 @@ class Receive:
     ) -> Sequence[Alert | Inner | Signed]:
         plain, reader = self._detection[-1], self._reader(body, named)
         if reader is not plain:
-            with suppress(InvalidRequest):
-                return self._ask(reader, body, raw, request)
+            if (found := self._try(reader, body, raw, request)) is not None:
+                return found
             detected = self._detect(body)
             if detected is not plain and detected is not reader:
-                with suppress(InvalidRequest):
-                    return self._ask(detected, body, raw, request)
+                found = self._try(detected, body, raw, request)
+            if found is not None:
+                return found
         # Rather a strange message than a dropped page.
         return self._ask(plain, body, raw, request)
+
+    def _try(
+        self, source: Source, body: object, raw: bytes, request: Request
+    ) -> Sequence[Alert | Inner | Signed] | None:
+        """What a source reads; None if it can't. Raises InvalidRequest for what is too much, whoever reads it."""
+        try:
+            return self._ask(source, body, raw, request)
+        except InvalidRequest as error:
+            if error.status == TOO_LARGE:
+                raise
+            return None
 
     def _reader(self, body: object, named: Source | None) -> Source:
         """The named source, unless the body is another one's: addresses are pasted into the wrong settings."""

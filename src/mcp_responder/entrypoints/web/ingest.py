@@ -198,8 +198,8 @@ class Ingest:
         visit.asking = received.asking
         if visit.keyless:
             _take(address, request.received_at)
-        if address.reply:
-            visit.reply = encode(address.reply(request))
+        if address.reply and (answer := address.reply(request)):
+            visit.reply = encode(answer)
 
     async def read_patiently(self, visit: Visit, body: bytes) -> None:
         """The same, with the certificates that it takes. Raises Transient too, if one can't be had."""
