@@ -11,7 +11,7 @@ from docs.generator.markdown import MADE, code
 from docs.generator.settings import channel_sections
 from mcp_responder.channels import ChannelKind, load_kinds
 from mcp_responder.entrypoints.web.openapi import header_name
-from mcp_responder.ports import Source
+from mcp_responder.ports import Source, SourceSettings
 from mcp_responder.sources import load_sources
 
 SOURCES_HEAD = f"""\
@@ -20,8 +20,8 @@ SOURCES_HEAD = f"""\
 {MADE}
 
 Who can send alerts, and how to set each one up. `POST /v1/alerts` detects whose a body is; `POST /v1/sources/NAME`
-says it. Both need a key with the scope `ingest`. `mcp-responder sources show NAME` prints the same guide, and
-`mcp-responder sources test NAME FILE` says what would become of a body.
+says it. Both need a key with the scope `ingest`, unless a source says otherwise. `mcp-responder sources show NAME`
+prints the same guide, and `mcp-responder sources test NAME FILE` says what would become of a body.
 
 In the examples `RESPONDER_URL` is the service's address and `RESPONDER_API_KEY` a key.
 
@@ -57,6 +57,8 @@ def _source(source: Source) -> Iterator[str]:
         yield f"The key may also come as {' or '.join(code(header_name(header)) for header in info.key_headers)}."
     if info.largest_body:
         yield f"At this address a body may have {info.largest_body:,} bytes."
+    if info.settings is not SourceSettings:
+        yield f"Settings: [`[sources.{info.name}]`](settings.md#sources{info.name})."
     yield ""
     yield _deeper(inspect.cleandoc(source.__doc__ or ""))
 
