@@ -173,6 +173,13 @@ def _stack_name(facts: Facts) -> str:
     return text(facts.get("stack-id")).partition(":stack/")[2].partition("/")[0]
 
 
+STACK_FIRES = (
+    "create_failed delete_failed update_failed rollback_failed update_rollback_failed import_rollback_failed "
+    "rollback_complete update_rollback_complete rollback_in_progress update_rollback_in_progress"
+)
+STACK_ENDS = "create_complete update_complete delete_complete import_complete"
+"""A stack that was rolled back stands, but isn't what somebody wanted."""
+
 # fmt: off
 LAMBDA_RESULT = Kind(
     label="Lambda call", names=_lambda_name, identity=("requestContext.functionArn",), severity=HIGH,
@@ -285,9 +292,7 @@ KINDS: dict[str, Kind] = {
     "CloudFormation Stack Status Change": Kind(
         label="CloudFormation stack", names=_stack_name,
         states=("status-details.status",), words=("status-details.status-reason",),
-        fires="create_failed delete_failed update_failed rollback_failed update_rollback_failed import_rollback_failed "
-        "rollback_complete update_rollback_complete rollback_in_progress update_rollback_in_progress",
-        ends="create_complete update_complete delete_complete import_complete",
+        fires=STACK_FIRES, ends=STACK_ENDS,
     ),
     "Amplify Deployment Status Change": Kind(
         label="Amplify deployment", names=_joined("appId", "branchName"), states=("jobStatus",), fires="failed",

@@ -41,6 +41,7 @@ from mcp_responder.model.errors import InvalidRequest
 from mcp_responder.plumbing.fields import array, instant, mapping, one_line, text
 from mcp_responder.ports import Inner, Reading, Request, Signed, SourceInfo, SourceSettings
 from mcp_responder.sources._aws import read_arn
+from mcp_responder.sources._aws_text import read_text
 from mcp_responder.sources._reading import LONGEST_TITLE, headline, judged, override, raw_items, unmark
 from mcp_responder.sources._sns_signature import CONFIRM, confirmation_url, is_endpoint, is_listed, seal_of
 
@@ -189,8 +190,9 @@ def _plain(envelope: dict[str, object], raw: bytes, request: Request) -> Alert:
     title, status = unmark(one_line(text(envelope.get("Subject")), LONGEST_TITLE) or headline(message))
     if not title:
         raise InvalidRequest("empty_alert", "The notification has neither a subject nor a message.", status=422)
-    alert = msgspec.structs.replace(
-        _told(envelope, raw),
+    told = _told(envelope, raw)
+    alert = read_text(title, message, told, request.reading) or msgspec.structs.replace(
+        told,
         title=title,
         message=message,
         severity=judged(title, message, "", request.reading),
