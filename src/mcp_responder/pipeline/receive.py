@@ -104,6 +104,8 @@ class Receive:
                 alerts = _named_by(event_id, alerts, len(incoming))
             retry_key = f"{key}\0{idempotency_key}\0{index}" if idempotency_key else ""
             incoming += self._identified(alerts, request, key, retry_key)
+        if keyless and not opened:
+            raise _unsigned()
         asking = self._asking(incoming) if opened else frozenset()
         return Received(incoming=tuple(incoming), rejected=tuple(rejected), asking=asking)
 
@@ -314,11 +316,15 @@ class Receive:
 def _check_listed(item: Alert | Inner | Signed) -> None:
     """Whether it may come in without an API key. Raises Unverified."""
     if not isinstance(item, Signed) or not item.required:
-        words = "It came without an API key and isn't signed: send a key, as X-API-Key or the password of HTTP Basic."
-        raise Unverified("missing_key", words, status=401)
+        raise _unsigned()
     if not item.listed:
         words = f"It came without an API key, and {item.signer} isn't listed: list it in the settings, or send a key."
         raise Unverified("missing_key", words, status=401)
+
+
+def _unsigned() -> Unverified:
+    words = "It came without an API key and isn't signed: send a key, as X-API-Key or the password of HTTP Basic."
+    return Unverified("missing_key", words, status=401)
 
 
 def _named_by(event_id: str, alerts: Sequence[Alert], first: int) -> list[Alert]:
