@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ from mcp_responder.ports import Accepted, Reading, Request
 from mcp_responder.sources import load_sources
 from mcp_responder.storage.memory import MemoryStore
 from tests.contract.clock import FakeClock
-from tests.sources.reading import detected, read, request
+from tests.sources.reading import SHARED, detected, read, request
 
 NEVER_ENDS = "0001-01-01T00:00:00Z"
 
@@ -290,3 +290,105 @@ def test_grafanas_own_links_and_values_are_kept() -> None:
     (alert,) = parsed(group({**item(), **mine}, externalURL="https://g.example.com/", orgId=1, title="[FIRING:1] x"))
     assert [link.url for link in alert.links if link.name == "Silence"] == ["https://g.example.com/silence"]
     assert "Values: B=2.5" in alert.message
+
+
+# ------------------------------------------------------------------------------------------- bodies that really came in
+
+
+class Row(NamedTuple):
+    """How an engineer reads an alert of a body; ``incident`` is the same word for those of one incident."""
+
+    body: str
+    status: Status
+    severity: Severity
+    title: str
+    service: str
+    resource: str
+    at: str
+    incident: str
+
+
+RESTARTED = "Container testapp-api-worker of pod testapp-test-api-worker-deployment-1234567890-abcef has been restarted"
+POD = "testapp-test-api-worker-deployment-1234567890-abcef"
+HOT = "High CPU core temperature"
+FIRING, RESOLVED = Status.FIRING, Status.RESOLVED
+CRITICAL, HIGH, MEDIUM = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM
+REVIEWED = (
+    Row("alertmanager/v3_firing", FIRING, CRITICAL, "Connect fail", "System", "host2", "2016-08-01T10:27:08.008", "a"),
+    Row(
+        "alertmanager/v4_firing_kube_container_restarted",
+        FIRING,
+        CRITICAL,
+        RESTARTED,
+        "testapp",
+        POD,
+        "2022-08-04T09:01:58.100",
+        "b",
+    ),
+    Row(
+        "alertmanager/v4_resolved_kube_made_up",
+        RESOLVED,
+        CRITICAL,
+        RESTARTED,
+        "testapp",
+        POD,
+        "2022-08-04T09:11:58.100",
+        "b",
+    ),
+    Row(
+        "alertmanager/v4_firing_no_fingerprint",
+        FIRING,
+        CRITICAL,
+        "No things for over 10 minutes",
+        "",
+        "",
+        "2017-08-03T19:17:37.804",
+        "c",
+    ),
+    Row("alertmanager/v4_firing_two_alerts", FIRING, CRITICAL, HOT, "", "andromeda", "2020-02-06T00:17:58.432", "d"),
+    Row("alertmanager/v4_firing_two_alerts", FIRING, CRITICAL, HOT, "", "andromeda", "2020-02-06T00:17:58.432", "d"),
+    Row("elastic/elastalert2_alertmanager_post", FIRING, HIGH, "Test Alertmanager Rule", "", "", "", "e"),
+    Row("grafana/v11_firing_values", FIRING, MEDIUM, "High memory usage", "", "", "2024-03-01T02:09:00.000", "f"),
+    Row(
+        "grafana/v8_resolved_test", RESOLVED, MEDIUM, "Notification test", "", "Grafana", "2022-08-31T10:30:00.522", "g"
+    ),
+    Row(
+        "grafana/v9_test_button_firing",
+        FIRING,
+        MEDIUM,
+        "Notification test",
+        "",
+        "Grafana",
+        "2022-10-31T21:42:32.879",
+        "g",
+    ),
+    Row(
+        "grafana/v9_resolved",
+        RESOLVED,
+        HIGH,
+        "This is a summary field, failure on <no value>",
+        "",
+        "",
+        "2022-06-17T00:51:24.067",
+        "h",
+    ),
+)
+
+
+@pytest.mark.skipif(not (SHARED / "payloads").is_dir(), reason="the shared payloads aren't here")
+def test_bodies_that_really_came_in_are_read_as_an_engineer_reads_them() -> None:
+    receive = Receive(load_sources(), Rules().identity, {}, Limits())
+    incidents: dict[str, str] = {}
+    read_as: list[Row] = []
+    for body in dict.fromkeys(row.body for row in REVIEWED):
+        received = receive(request((SHARED / "payloads" / f"{body}.json").read_bytes()), "", "key")
+        assert not received.rejected
+        for one in received.incoming:
+            alert = one.alert
+            assert alert.source == "alertmanager"
+            at = alert.timestamp.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] if alert.timestamp != alert.received_at else ""
+            incident = incidents.setdefault(one.identity, "abcdefgh"[len(incidents)])
+            read_as.append(
+                Row(body, alert.status, alert.severity, alert.title, alert.service, alert.resource, at, incident)
+            )
+    assert tuple(read_as) == REVIEWED

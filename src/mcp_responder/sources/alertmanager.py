@@ -53,6 +53,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote
@@ -139,7 +140,9 @@ _UNDERSCORED = str.maketrans("./-", "___")
 _MOST_ANNOTATIONS = 20
 _MOST_IN_GIST = 12
 _LONGEST_GIST = 600
-_LONGEST_ADDRESS = 2000
+_LONGEST_FILTER = 1500
+_LONGEST_LABELS = 20_000
+"""Bytes; of more, which no Prometheus sends, the fingerprint is another one, since that is fast."""
 _FNV_OFFSET, _FNV_PRIME, _64_BITS = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
 
@@ -292,12 +295,13 @@ def _time(item: dict[str, object], status: Status) -> tuple[datetime | None, boo
 
 def _fingerprint(labels: dict[str, str]) -> str:
     """What Alertmanager makes of these labels: FNV-1a, 64 bits, over names and values in order."""
-    if not labels:
-        return ""
+    parts = (part.encode(errors="surrogatepass") for name in sorted(labels) for part in (name, labels[name]))
+    said = b"".join(part + b"\xff" for part in parts)
+    if not said or len(said) > _LONGEST_LABELS:
+        return blake2b(said, digest_size=8).hexdigest() if said else ""
     fnv = _FNV_OFFSET
-    for part in (part for name in sorted(labels) for part in (name, labels[name])):
-        for byte in part.encode(errors="surrogatepass") + b"\xff":
-            fnv = (fnv ^ byte) * _FNV_PRIME & _64_BITS
+    for byte in said:
+        fnv = (fnv ^ byte) * _FNV_PRIME & _64_BITS
     return f"{fnv:016x}"
 
 
@@ -366,8 +370,9 @@ def _silence(alertmanager: str, labels: dict[str, str]) -> Iterator[tuple[str, s
     """The page on which exactly this alert is silenced."""
     escaped = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in labels.items()}
     matchers = ",".join(f'{name}="{value}"' for name, value in escaped.items())
-    address = f"{alertmanager.rstrip('/')}/#/silences/new?filter={quote(f'{{{matchers}}}', safe='', errors='replace')}"
-    yield "Silence", address if len(address) <= _LONGEST_ADDRESS else alertmanager
+    if len(matchers) <= _LONGEST_FILTER:
+        address = f"{alertmanager.rstrip('/')}/#/silences/new"
+        yield "Silence", f"{address}?filter={quote(f'{{{matchers}}}', safe='', errors='replace')}"
 
 
 def _is_link(value: str) -> bool:
