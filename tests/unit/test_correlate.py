@@ -109,8 +109,10 @@ def test_a_mild_first_firing_waits_for_its_analysis(severity: Severity) -> None:
     assert verdict.outcome == ""
 
 
-def test_an_incidents_name_comes_from_its_first_alert() -> None:
-    assert DECIDE(alert(), NOTHING).incident_id == "inc_0123456789abcdef"
+def test_an_incidents_name_is_when_and_by_which_alert_it_was_opened() -> None:
+    first = alert()
+    received = int(first.received_at.timestamp())
+    assert DECIDE(first, NOTHING).incident_id == f"inc_{received:08x}{first.alert_id[:12]}"
 
 
 def test_deciding_again_decides_the_same() -> None:

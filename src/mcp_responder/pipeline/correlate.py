@@ -39,7 +39,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 def identity_of(alert: Alert, fields: tuple[str, ...]) -> str:
     """What makes two firings the same incident."""
-    return _digest(*(getattr(alert, field) for field in fields))
+    return _digest(*[getattr(alert, field) for field in fields])
 
 
 def alarm_of(alert: Alert, identity: str) -> str:
@@ -89,8 +89,10 @@ class Correlate:
         return self._told(alert, changes.reopen_by_alert(latest, alert), analyze=True)
 
     def _opened(self, alert: Alert) -> Verdict:
-        # An alert opens one incident at most, so the incident's name can come from the alert's.
-        change = changes.open_incident(alert, f"inc_{alert.alert_id[:16]}", identity_of(alert, self._rules.identity))
+        # An alert opens one incident at most, so the incident's name can come from the alert's. The time in front keeps
+        # the names of a storm together: an index is written in one place then.
+        name = f"inc_{int(alert.received_at.timestamp()):08x}{alert.alert_id[:12]}"
+        change = changes.open_incident(alert, name, identity_of(alert, self._rules.identity))
         return self._told(alert, change, analyze=True, wait_for_analysis=not alert.severity.pages)
 
     def _told(self, alert: Alert, change: Change, *, analyze: bool = False, wait_for_analysis: bool = False) -> Verdict:

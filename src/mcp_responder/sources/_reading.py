@@ -156,9 +156,20 @@ def _one_link(item: object, name: str) -> list[Link]:
     if isinstance(item, str):
         return [Link(name=name, url=item.strip())] if is_address(item) else []
     described = mapping(item)
-    address = next(filter(is_address, (described.get(key) for key in ("url", "href", "link"))), None)
-    called = next(filter(None, (text(described.get(key)) for key in ("name", "text", "title", "rel", "type"))), name)
-    return [Link(name=one_line(called, 80), url=text(address))] if address else []
+    for key in _ADDRESSES:
+        if key in described and is_address(address := described[key]):
+            return [Link(name=one_line(_called(described) or name, 80), url=text(address))]
+    return []
+
+
+_ADDRESSES = ("url", "href", "link")
+
+
+def _called(described: dict[str, object]) -> str:
+    for key in ("name", "text", "title", "rel", "type"):
+        if key in described and (words := text(described[key])):
+            return words
+    return ""
 
 
 def is_address(value: object) -> bool:

@@ -123,6 +123,7 @@ _TELLING_STATES = frozenset(("critical", "crit", "fatal", "error", "warning", "w
 _CLEARED = frozenset(("ok", "clear", "cleared", "resolved", "recovered"))
 _OBJECTS = frozenset(("severity", "status", "service", "resource", "environment", "region", "account", "owner"))
 """Fields that may be objects with a name."""
+_ALARM_IDS = frozenset(("source_id", "alarm_id", "id", "group_id"))
 _NAMES = frozenset(("service", "resource", "environment", "account", "region", "owner"))
 """Fields that are taken as they are called."""
 _PLACE = itemgetter(0)
@@ -322,9 +323,9 @@ def _identity(found: Found, field: str) -> str:
 
 
 def _name(found: Found, field: str) -> str:
-    if field not in found:
-        return ""
-    name = _best(found, field, named) or ""
+    _, value = found[field][0]
+    # Nearly always it is there once, as a text.
+    name = value.strip() if len(found[field]) == 1 and isinstance(value, str) else _best(found, field, named) or ""
     return name if len(name) <= LONGEST_NAME and name.isprintable() else one_line(name, LONGEST_NAME)
 
 
@@ -399,10 +400,14 @@ def _leaves(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def _status(found: Found) -> Status | None:
-    status = _best(found, "status", lambda value: read_status(named(value))) if "status" in found else None
+    status = _best(found, "status", _stated) if "status" in found else None
     if status is None and "resolved" in found:
         return Status.RESOLVED if found["resolved"][0][1] is True else Status.FIRING
     return status or _best(found, "event", read_status) or _best(found, "severity", _cleared)
+
+
+def _stated(value: object) -> Status | None:
+    return read_status(named(value))
 
 
 def _cleared(value: object) -> Status | None:
@@ -452,8 +457,10 @@ def _timed(found: Found) -> Timed:
 
 def _source_id(found: Found) -> str:
     """The sender's name of the alarm, and only then that of the group in which it is told."""
+    if found.keys().isdisjoint(_ALARM_IDS):
+        return ""
     named_id = _identity(found, "source_id") or _identity(found, "alarm_id")
-    if named_id or ("id" not in found and "group_id" not in found):
+    if named_id:
         return named_id
     return _best(found, "id", _alarm_name) or _identity(found, "group_id")
 
@@ -502,8 +509,11 @@ def _labels(found: Found) -> dict[str, str]:
 
 def _links(found: Found) -> tuple[Link, ...]:
     """All links, each address once, the better named first."""
+    several_times = found["links"]
+    if len(several_times) == 1 and len(cast("list[Link]", several_times[0][1])) == 1:
+        return tuple(cast("list[Link]", several_times[0][1]))
     links: dict[str, Link] = {}
-    for _, several in sorted(found["links"], key=_PLACE):
+    for _, several in sorted(several_times, key=_PLACE):
         for link in cast("list[Link]", several):
             links.setdefault(link.url, link)
     return tuple(links.values())[:MOST_LINKS]

@@ -64,6 +64,14 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+HOURS = """
+WITH RECURSIVE hours (hour) AS (
+    SELECT max(?, (SELECT min(hour) FROM patterns))
+    UNION ALL SELECT hour + 1 FROM hours WHERE hour < (SELECT max(hour) FROM patterns)
+)"""
+"""The hours from one on, each looked up by itself: a signature isn't what patterns are ordered by first."""
+
+
 class SqliteReader:
     """The reading half of ``IncidentStore``, ``TaskQueue`` and ``KeyStore``, over a few pooled connections."""
 
@@ -151,8 +159,9 @@ class SqliteReader:
     def history(self, signature: str, since: datetime) -> tuple[HourCount, ...]:
         with self._reading() as db:
             rows = db.execute(
-                "SELECT hour, sum(count) FROM patterns WHERE signature = ? AND hour >= ? GROUP BY hour ORDER BY hour",
-                (signature, to_ms(since) // HOUR_MS),
+                f"{HOURS} SELECT hour, sum(count) FROM hours CROSS JOIN patterns USING (hour)"  # noqa: S608
+                " WHERE severity IN (0, 1, 2, 3) AND signature = ? GROUP BY hour ORDER BY hour",
+                (to_ms(since) // HOUR_MS, signature),
             ).fetchall()
         return tuple(HourCount(hour=from_ms(hour * HOUR_MS), count=count) for hour, count in rows)
 
@@ -168,8 +177,8 @@ class SqliteReader:
         rank, hour = SEVERITY_RANK[severity], to_ms(since) // HOUR_MS
         with self._reading() as db:
             rows = db.execute(
-                "SELECT signature, service, sum(count), max(hour) FROM patterns INDEXED BY patterns_by_hour"
-                " WHERE hour >= ? AND severity = ? GROUP BY signature, service ORDER BY 3 DESC LIMIT ?",
+                f"{HOURS} SELECT signature, service, sum(count), max(hour)"  # noqa: S608
+                " FROM hours CROSS JOIN patterns USING (hour) WHERE severity = ? GROUP BY signature, service ORDER BY 3 DESC LIMIT ?",
                 (hour, rank, limit),
             ).fetchall()
             return tuple(_cluster(db, *row) for row in rows)

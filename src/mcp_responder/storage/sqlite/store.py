@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from mcp_responder.model.task import Leased
 from mcp_responder.ports import Accepted, ApiKey, Clock, Commit, Decide, Incoming
+from mcp_responder.storage.sqlite.checkpoint import Checkpointer
 from mcp_responder.storage.sqlite.database import FILE, Ownership, connect, migrate
 from mcp_responder.storage.sqlite.reader import SqliteReader
 from mcp_responder.storage.sqlite.transaction import Transaction
@@ -41,7 +42,10 @@ class SqliteStore(SqliteReader):
             undo.callback(self._connection.close)
             migrate(self._connection)
             super().__init__(folder, clock)
-            self.writer = Writer(self._connection, clock)
+            self._checkpointer = Checkpointer(folder / FILE, self._connection)
+            self._checkpointer.start()
+            undo.callback(self._checkpointer.stop)
+            self.writer = Writer(self._connection, self._checkpointer, clock)
             self.writer.start()
             undo.callback(self.writer.stop)
             self._do(lambda transaction: transaction.release_all(self.writer.now()))
@@ -50,6 +54,7 @@ class SqliteStore(SqliteReader):
     def close(self) -> None:
         """Write what waits, and let the folder go."""
         self.writer.stop()
+        self._checkpointer.stop()
         super().close()
         self._connection.close()
         self._ownership.release()

@@ -102,7 +102,7 @@ class Transaction:
         self._lines: list[tuple[int, int, bytes]] = []
         self._tasks: list[tuple[object, ...]] = []
         self._counts: Counter[tuple[int, str]] = Counter()
-        self._patterns: Counter[tuple[str, int, int, str]] = Counter()
+        self._patterns: Counter[tuple[int, int, str, str]] = Counter()
         self.lanes_fed: set[str] = set()
         """Lanes that got a task which is due."""
         self.next_due: int | None = None
@@ -233,7 +233,7 @@ class Transaction:
         if outcome:
             counts[hour, outcome] += 1
         if alert.status is Status.FIRING:
-            self._patterns[alert.signature, hour, rank, alert.service] += 1
+            self._patterns[hour, rank, alert.signature, alert.service] += 1
 
     def _renamed(self, incoming: Incoming) -> Incoming | None:
         """The same bytes came before: None if that was just now, else the same alert under a name of its own."""
@@ -562,7 +562,7 @@ class Transaction:
             self._db,
             "patterns",
             [(*key, count) for key, count in self._patterns.items()],
-            "ON CONFLICT (signature, hour, severity, service) DO UPDATE SET count = count + excluded.count",
+            "ON CONFLICT (hour, severity, signature, service) DO UPDATE SET count = count + excluded.count",
         )
         insert(
             self._db,

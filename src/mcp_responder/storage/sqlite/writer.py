@@ -19,6 +19,7 @@ import structlog
 from mcp_responder.model.errors import ResponderError, Transient
 from mcp_responder.model.task import Leased
 from mcp_responder.ports import VISIBILITY, Clock, Incoming
+from mcp_responder.storage.sqlite.checkpoint import Checkpointer
 from mcp_responder.storage.sqlite.database import to_ms
 from mcp_responder.storage.sqlite.transaction import HalfWritten, Transaction
 
@@ -74,8 +75,9 @@ class Writer:
     ``hand_over`` passes a finished group's completions on; an event loop sets it, to be woken once a group.
     """
 
-    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, connection: sqlite3.Connection, checkpointer: Checkpointer, clock: Clock) -> None:
         self._db = connection
+        self._checkpointer = checkpointer
         self._clock = clock
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._waiters: list[Waiter] = []
@@ -227,6 +229,7 @@ class Writer:
         self._db.execute("COMMIT")
         if self._durable:
             self._failing = ""
+        self._checkpointer.committed()
         transaction.settle_cache()
         self._plan(promoted)
         self._rest = 0.0

@@ -72,16 +72,15 @@ CREATE TABLE receipts (
     PRIMARY KEY (incident, channel)
 ) WITHOUT ROWID;
 
--- How often a signature fired, by hour of reception.
+-- How often a signature fired, by hour of reception. The hour comes first, so that a storm writes in one place.
 CREATE TABLE patterns (
-    signature TEXT NOT NULL,
     hour INTEGER NOT NULL,
     severity INTEGER NOT NULL,
+    signature TEXT NOT NULL,
     service TEXT NOT NULL,
     count INTEGER NOT NULL,
-    PRIMARY KEY (signature, hour, severity, service)
+    PRIMARY KEY (hour, severity, signature, service)
 ) WITHOUT ROWID;
-CREATE INDEX patterns_by_hour ON patterns (hour, severity);
 
 -- The law's other side: every event once as 'received', and once as what became of it.
 CREATE TABLE ledger (
