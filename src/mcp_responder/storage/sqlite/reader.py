@@ -178,7 +178,8 @@ class SqliteReader:
         with self._reading() as db:
             rows = db.execute(
                 f"{HOURS} SELECT signature, service, sum(count), max(hour)"  # noqa: S608
-                " FROM hours CROSS JOIN patterns USING (hour) WHERE severity = ? GROUP BY signature, service ORDER BY 3 DESC LIMIT ?",
+                " FROM hours CROSS JOIN patterns USING (hour) WHERE severity = ?"
+                " GROUP BY signature, service ORDER BY 3 DESC LIMIT ?",
                 (hour, rank, limit),
             ).fetchall()
             return tuple(_cluster(db, *row) for row in rows)
