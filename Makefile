@@ -1,6 +1,7 @@
 # One command each; `make help` lists them.
 VENV := .venv
 BIN := $(VENV)/bin
+EMULATOR := .venv-emulator
 DATA ?= data
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test check bench docs clean
@@ -24,6 +25,12 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# An emulator of AWS, which some tests talk to; its packages are none of ours.
+$(EMULATOR)/.made: requirements/emulator.txt | $(VENV)/.made
+	@test -x $(EMULATOR)/bin/python || $(BIN)/python -m venv $(EMULATOR)
+	@$(EMULATOR)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 setup: $(VENV)/.run ## make .venv with everything that the service needs
 
 run: setup ## serve on 127.0.0.1:8080 with the data in ./data
@@ -32,7 +39,7 @@ run: setup ## serve on 127.0.0.1:8080 with the data in ./data
 demo: setup ## replay an incident through a throw-away service and show the report
 	@exec $(BIN)/mcp-responder demo
 
-test: $(VENV)/.dev ## run the tests
+test: $(VENV)/.dev $(EMULATOR)/.made ## run the tests
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## lint, types, import rules, and that generated docs are fresh
@@ -49,4 +56,4 @@ docs: $(VENV)/.dev ## write the generated reference pages
 	@$(BIN)/python -m docs.generate
 
 clean: ## remove what was made; the data folder stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(EMULATOR) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
