@@ -236,7 +236,8 @@ class Receive:
             if inner.otherwise is None:
                 raise
             return [inner.otherwise]
-        return _named_by(inner.event_id, alerts, 0) if inner.event_id else alerts
+        placed = [_placed(alert, inner.otherwise) for alert in alerts] if inner.otherwise else alerts
+        return _named_by(inner.event_id, placed, 0) if inner.event_id else placed
 
     def _inside(self, inner: Inner, request: Request, envelopes: int, opened: list[Signed]) -> list[Alert]:
         if envelopes == 0:
@@ -325,6 +326,18 @@ def _check_listed(item: Alert | Inner | Signed) -> None:
 def _unsigned() -> Unverified:
     words = "It came without an API key and isn't signed: send a key, as X-API-Key or the password of HTTP Basic."
     return Unverified("missing_key", words, status=401)
+
+
+def _placed(alert: Alert, envelope: Alert) -> Alert:
+    """When it was and from which account and region, said by the envelope where the alert doesn't."""
+    if alert.timestamp and alert.account and alert.region:
+        return alert
+    return msgspec.structs.replace(
+        alert,
+        timestamp=alert.timestamp or envelope.timestamp,
+        account=alert.account or envelope.account,
+        region=alert.region or envelope.region,
+    )
 
 
 def _named_by(event_id: str, alerts: Sequence[Alert], first: int) -> list[Alert]:

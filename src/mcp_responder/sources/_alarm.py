@@ -337,6 +337,7 @@ def _service(alarm: Alarm, dimensions: dict[str, str]) -> str:
 def _severity(alarm: Alarm, reading: Reading) -> Severity:
     said = stated(alarm.name) or stated(alarm.description)
     words = [word for metric in alarm.metrics for word in (metric.name, metric.namespace)]
+    words += [child.name for child in alarm.children[:MOST_SHOWN]]
     return said or judge(alarm.name, alarm.description, *words, rules=reading.severities) or Severity.MEDIUM
 
 
