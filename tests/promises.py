@@ -28,6 +28,7 @@ PROMISES = {
     "webhook-is-signed": "A receiver can verify by a shared secret that a delivery is ours and unchanged.",
     "dead-worker-is-noticed-at-once": "Work in the hands of a process that dies is taken up again at once.",
     "sigterm-drains": "SIGTERM finishes what is under way, and nobody is told twice for it.",
+    "forged-message-is-refused": "Without an API key nothing comes in but what SNS signed for a listed topic.",
     "hostile-body-is-a-4xx": "No body, whatever its bytes, is answered with 5xx or stops the service.",
     "no-secret-in-log": "Logs hold no payload and no key.",
     "wrong-config-refuses-to-start": "A wrong setting stops the start and says key, place and fix.",

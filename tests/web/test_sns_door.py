@@ -14,6 +14,7 @@ import urllib3
 
 from tests.authority import DAY, Authority, Owner, chain
 from tests.channels.server import Reply
+from tests.promises import promise
 from tests.service import KEY, Service, eventually, running
 from tests.sns import PATH, TOPIC, Sns, sns_on_localhost
 from tests.sources.reading import FIXTURES, bodies
@@ -109,6 +110,7 @@ def test_the_same_message_twice_is_one_alert(door: Door, sns: Sns) -> None:
     assert first["alert_id"] == again["alert_id"]
 
 
+@promise("forged-message-is-refused")
 @pytest.mark.parametrize("path", [SHORT, LONG])
 def test_another_topic_needs_a_key_and_nothing_is_fetched_for_it(door: Door, sns: Sns, path: str) -> None:
     sns.asked.clear()
@@ -144,6 +146,7 @@ def test_an_envelope_in_an_envelope_must_be_signed_too(door: Door, sns: Sns) -> 
 # ------------------------------------------------------------------------------------------------------------ forgeries
 
 
+@promise("forged-message-is-refused")
 @pytest.mark.parametrize("key", ["", KEY])
 @pytest.mark.parametrize("field", SIGNED)
 def test_a_changed_byte_is_refused(door: Door, sns: Sns, field: str, key: str) -> None:
@@ -218,6 +221,7 @@ def test_an_array_is_taken_without_its_forgeries(door: Door, sns: Sns) -> None:
 IMPOSTER = Authority("imposter")
 
 
+@promise("forged-message-is-refused")
 @pytest.mark.parametrize(
     ("name", "forged"),
     [

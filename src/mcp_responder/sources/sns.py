@@ -1,16 +1,64 @@
-"""Notifications of Amazon SNS: the envelope is taken off, and what is inside is read as what it is.
+"""Notifications of Amazon SNS: the envelope is verified and taken off, and what is inside is read as what it is.
 
-Also the events in which Lambda functions and SQS queues hand notifications on (`Records`).
+Also the events in which Lambda functions and SQS queues hand notifications on (`Records`), and raw delivery.
 
 ## Set up
 
-1. In the SNS console open **Topics**, your topic, **Create subscription**.
-2. **Protocol** HTTPS, **Endpoint** `https://sns:<API key>@<responder>/v1/sources/sns` (SNS sends the key as HTTP
-   Basic). Leave **Enable raw message delivery** off.
-3. SNS asks for a confirmation, which comes in as an alert "Confirm the SNS subscription ...". Open the link in it by
-   hand. Nothing is ever fetched by itself.
+1. Name the topics that may send, in `responder.toml` (or `RESPONDER_SOURCES__SNS__TOPICS`), and restart. `*` stands for
+   anything: `arn:aws:sns:*:123456789012:*` is every topic of an account.
 
-Try it:
+        [sources.sns]
+        topics = ["arn:aws:sns:eu-west-1:123456789012:alarms"]
+
+2. In the SNS console open **Topics**, your topic, **Create subscription**. **Protocol** HTTPS, **Endpoint**
+   `https://<responder>/v1/sources/sns`. Leave **Enable raw message delivery** off. The responder's certificate must be
+   a public authority's, for SNS trusts no other.
+3. The subscription's **Status** goes from **Pending confirmation** to **Confirmed** within seconds. If it doesn't,
+   `mcp-responder alerts --source sns` has the alert that came, and `mcp-responder why <alert id>` says what became of
+   it.
+4. In the CloudWatch console open **Alarms**, your alarm, **Actions**, **Edit**. Under **Configure actions** choose the
+   **Alarm state trigger** **In alarm**, **Select an existing SNS topic**, and the topic. **Add notification** for
+   **OK**: without it no incident ends by itself.
+
+With the AWS CLI:
+
+    TOPIC=$(aws sns create-topic --name alarms --attributes SignatureVersion=2 --query TopicArn --output text)
+    aws sns subscribe --topic-arn "$TOPIC" --protocol https \\
+      --notification-endpoint "https://responder.example.com/v1/sources/sns"
+    aws sns list-subscriptions-by-topic --topic-arn "$TOPIC"
+    aws sns publish --topic-arn "$TOPIC" --subject "Test" --message "Disk full on web-1"
+
+With Terraform:
+
+    resource "aws_sns_topic" "alarms" {
+      name              = "alarms"
+      signature_version = 2
+    }
+
+    resource "aws_sns_topic_subscription" "responder" {
+      topic_arn              = aws_sns_topic.alarms.arn
+      protocol               = "https"
+      endpoint               = "https://responder.example.com/v1/sources/sns"
+      endpoint_auto_confirms = true
+    }
+
+    resource "aws_cloudwatch_metric_alarm" "cpu" {
+      # ...
+      alarm_actions = [aws_sns_topic.alarms.arn]
+      ok_actions    = [aws_sns_topic.alarms.arn]
+    }
+
+IAM: the responder needs no rights in AWS. Whoever sets this up needs `sns:CreateTopic`, `sns:SetTopicAttributes`,
+`sns:Subscribe` and `sns:ListSubscriptionsByTopic`. Alarms of the topic's own account may publish by its default policy;
+rules of EventBridge need a statement in the topic's **Access policy**:
+
+    {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish",
+     "Resource": "arn:aws:sns:eu-west-1:123456789012:alarms"}
+
+A topic that is encrypted with a key of your own must let `cloudwatch.amazonaws.com` use that key (`kms:Decrypt`,
+`kms:GenerateDataKey*`).
+
+Try it; an envelope without SNS's signature is refused with `not_verifiable`, unless `verify` is false:
 
     curl -X POST "$RESPONDER_URL/v1/sources/sns" \\
       -H "X-API-Key: $RESPONDER_API_KEY" -H "Content-Type: text/plain; charset=UTF-8" \\
@@ -18,14 +66,36 @@ Try it:
            "TopicArn": "arn:aws:sns:eu-west-1:123456789012:alerts", "Subject": "Nightly backup failed",
            "Message": "orders-db: connection was lost", "Timestamp": "2026-01-01T10:00:00.000Z"}'
 
+## Who may send
+
+- **Without an API key** comes in what SNS has signed (`SignatureVersion` 1 or 2) for one of the `topics`: all of the
+  request, or none of it. Anybody with an AWS account can have SNS sign a message, so the list says who may send. At
+  most `keyless_per_minute` such requests are taken. The alerts' key is shown as `signature`.
+- **With an API key**, as `https://sns:<API key>@<responder>/v1/sources/sns` (SNS sends it as HTTP Basic), any topic may
+  send. The signature is verified all the same; `verify = false` takes what isn't signed.
+- **A wrong signature** is 403. The certificate comes from SNS's own hosts only, and its chain, dates and names are
+  checked. Can't it be fetched, the answer is 503 with `Retry-After`, and SNS sends again: by default three times within
+  a minute. **Delivery policy (HTTP/S)** makes that longer, and **Redrive policy (dead-letter queue)** keeps the rest.
+- **Private clouds**: `hosts` are further hosts that sign and confirm, `certificate_authorities` is a PEM file of
+  authorities that vouch for them.
+
+## Confirmations
+
+The subscription of one of the `topics` is confirmed by itself: the alert asks for it, a task fetches `SubscribeURL`,
+and only if that is SNS's `ConfirmSubscription` of this very topic and token. Redirects aren't followed. While SNS can't
+be reached it is tried again as `retry` says; what SNS refuses is a dead letter. A subscription of any other topic waits
+for a person: its alert, "Confirm the SNS subscription ...", has the link.
+
 ## How it is read
 
-- A message that is a JSON object is read by the source that knows it: a CloudWatch alarm has the source
-  `cloudwatch_alarm`, and is the same event by every route.
+- A message that is a JSON object, or an array of them, is read by the source that knows it: a CloudWatch alarm has the
+  source `cloudwatch_alarm`, and is the same event by every route. JSON that nobody knows is read as `generic`, and
+  titled by the notification's subject if it has no title. Three envelopes deep that is done; the rest is text.
 - A message in plain text is an alert with the source `sns`, titled by its subject, else by its first line.
+- What comes twice is one event: its id is the `MessageId`, unless the message inside has a better one.
+- **Raw message delivery** has no envelope and no signature, so it needs an API key. The message is read as if it came
+  alone, with the header `x-amz-sns-message-id` as the event's id.
 - The confirmation of a subscription, or of its end, is kept and opens nothing.
-
-The API key says who sends. SNS's own signature is not checked yet.
 """
 
 from __future__ import annotations
