@@ -395,6 +395,15 @@ def test_indented_lines_and_the_details_of_a_database_go_with_the_line_above() -
     assert "Process 81" in postgres.message
 
 
+def test_what_announces_a_trace_goes_with_it_though_it_has_no_level() -> None:
+    assert (
+        one("Internal Server Error: /pay", *TRACES["KeyError: 'customer'"].split("\n")).title == "KeyError: 'customer'"
+    )
+    assert len(firing(message("all is well", *TRACES["KeyError: 'customer'"].split("\n")))) == 1
+    rust = one("thread 'main' panicked at src/main.rs:4:5:", "index out of bounds", "note: run with `RUST_BACKTRACE=1`")
+    assert (rust.title, rust.severity) == ("panic: index out of bounds", Severity.HIGH)
+
+
 def test_two_errors_stay_two() -> None:
     assert [alert.title for alert in firing(message("ERROR one", "ERROR two", "ValueError: three"))] == [
         "one",
@@ -460,6 +469,7 @@ def test_an_event_that_comes_twice_is_one() -> None:
         ("<10>1 it broke", "it broke", Severity.CRITICAL),
         ("2026-01-01 10:00:00 UTC:10.0.0.1(1):a@b:[1]:FATAL:  password failed", "password failed", Severity.HIGH),
         ("SEVERE: it broke", "it broke", Severity.HIGH),
+        ("[ERROR] Runtime.ImportModuleError: no module", "Runtime.ImportModuleError: no module", Severity.HIGH),
     ],
 )
 def test_a_line_is_titled_by_what_it_says_behind_time_and_level(line: str, title: str, severity: Severity) -> None:
@@ -477,6 +487,7 @@ def test_a_line_is_titled_by_what_it_says_behind_time_and_level(line: str, title
             "ErrorHandler registered",
             "Retry on error enabled",
             "failover done",
+            "previous error resolved",
         ),
         *(
             "INFO payment failed",
@@ -623,6 +634,7 @@ JSON_LINES: dict[str, tuple[dict[str, Any], str, Severity]] = {
     "serilog": ({"@t": "x", "@mt": "it broke", "@l": "Fatal"}, "it broke", Severity.CRITICAL),
     "monolog": ({"message": "it broke", "level": 400, "level_name": "ERROR"}, "it broke", Severity.HIGH),
     "syslog": ({"message": "it broke", "priority": 2}, "it broke", Severity.CRITICAL),
+    "status": ({"status": "error", "message": "it broke"}, "it broke", Severity.HIGH),
     "no level": ({"error": "it broke"}, "it broke", Severity.HIGH),
     "gateway": ({"httpMethod": "GET", "path": "/pay?a=1", "status": "502"}, "GET /pay: 502", Severity.MEDIUM),
     "firelens": ({"log": "[ERROR] it broke", "container_name": "web", "source": "stderr"}, "it broke", Severity.HIGH),
@@ -707,6 +719,8 @@ def test_an_id_that_somebody_made_up_names_the_event_only_together_with_its_log(
     [
         ("/aws/lambda/checkout", "checkout", ""),
         ("/aws/lambda/us-east-1.edge-auth", "edge-auth", ""),
+        ("/aws/lambda/audit", "audit", ""),
+        ("/aws/lambda/test", "test", ""),
         ("/ecs/orders", "orders", ""),
         ("/ecs/prod/orders", "orders", "prod"),
         ("/aws/ecs/containerinsights/shop/performance", "shop", ""),

@@ -40,8 +40,12 @@ _REQUEST = re.compile(rf"\b[Rr]equest[ _-]?[Ii][Dd][\"']?\s?[:=]\s?[\"']?({_UUID
 _ALONE = re.compile(rf".{{0,80}}?(?<![\w-])({_UUID})(?=[\s)\]]|$)")
 """In front of a line, behind its time."""
 _XRAY = re.compile(r"\b1-[0-9a-f]{8}-[0-9a-f]{24}\b")
-_CONTINUES = re.compile(r"[ \t]+\S|.{0,150}?:\[\d+\]:(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION):  ")
-"""Indented, or what PostgreSQL adds to an error."""
+_CONTINUES = re.compile(
+    r"[ \t]+\S|note: run with |.{0,150}?:\[\d+\]:(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION):  "
+)
+"""Indented, or what PostgreSQL or Rust adds to an error."""
+_PANICKED = re.compile(r" panicked at \S+:\d+:\d+:$")
+"""What Rust says in front of why."""
 _ANNOUNCED = re.compile(r"\w*(?:Error|Exception)\b")
 
 
@@ -286,10 +290,16 @@ def _belongs(entries: Sequence[Entry], event: range, part: range) -> bool:
     first, before = entries[part.start], entries[event.start]
     if _CONTINUES.match(first.text):
         return bool(before.text.strip())
-    if len(event) > 1 or before.head.level in (None, Severity.LOW):
+    if len(event) > 1:
         return False
-    if not first.head.bare and not _ANNOUNCED.match(first.text):
-        return False
-    if first.text.startswith("Traceback (most recent"):
+    if _PANICKED.search(before.text):
         return True
-    return may_hold_trace("\n".join(entries[at].text for at in part[:20])) and not may_hold_trace(before.text)
+    if len(part) == 1 and "\n" not in first.text:
+        return False
+    trace = "\n".join(entries[at].text for at in part[:20])
+    if not first.text.startswith("Traceback (most recent") and (
+        may_hold_trace(before.text) or not may_hold_trace(trace)
+    ):
+        return False
+    announced = first.head.bare or _ANNOUNCED.match(first.text)
+    return bool(announced) and (before.head.level or judge_text(before.text).level) is not Severity.LOW

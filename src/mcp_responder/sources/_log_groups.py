@@ -20,6 +20,8 @@ KINDS = frozenset(_KINDS.split())
 """Parts of a name that say what kind of thing or log it is."""
 _PLACES = "prod production live prd stage staging stg dev development test testing qa uat sandbox demo"
 PLACES = frozenset(_PLACES.split())
+NAMED_BEHIND = frozenset(("lambda", "codebuild", "apigateway", "eks", "apprunner", "kinesisfirehose"))
+"""Products of AWS whose groups have the name right behind, whatever it is."""
 _EXECUTION = re.compile(r"API-Gateway-Execution-Logs_([^/]+)(?:/(.+))?")
 _PREFIXES = re.compile(r"aws-waf-logs-|awslogs-")
 _EDGE = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d\.(?=.)")
@@ -39,12 +41,14 @@ def owner_of(group: str) -> Owner:
     if execution := _EXECUTION.fullmatch(group):
         return Owner(execution[1], execution[2] or "")
     parts = [part for part in group.split("/") if part]
+    if parts[:1] == ["aws"] and parts[1:2] and parts[1] in NAMED_BEHIND and parts[2:]:
+        return Owner(_EDGE.sub("", parts[2], count=1))
     places = [part for part in parts if part.lower() in PLACES]
     of_aws = len(parts) > 1 and parts[0].lower() in ("aws", "aws-glue")
     names = [part for part in (parts[2:] if of_aws else parts) if _is_name(part)]
     # What AWS names has its name in front, what people name behind.
     service = names[0 if of_aws else -1] if names else parts[1] if of_aws else next(iter(parts), "")
-    return Owner(_EDGE.sub("", _PREFIXES.sub("", service, count=1), count=1), places[0] if places else "")
+    return Owner(_PREFIXES.sub("", service, count=1), places[0] if places else "")
 
 
 def _is_name(part: str) -> bool:

@@ -115,7 +115,7 @@ def read_head(line: str) -> Head:
         pass
     rest = line[walk.at :]
     logger = _LOGGER.match(rest) if walk.word else None
-    if logger and _DOTTED.search(logger["logger"]):
+    if logger and _is_logger(logger["logger"]):
         return Head(walk.level, walk.word, rest[logger.end() :], logger["logger"], bare=False)
     return Head(walk.level, walk.word, rest or line, walk.logger, bare=walk.at == 0)
 
@@ -178,8 +178,13 @@ class _Walk:
             return rest.startswith(("--", "["))
         if kinds.get("box"):
             logger = _LOGGER.match(rest)
-            return bool(_OF_THREAD.match(found[0]) or (logger and _DOTTED.search(logger["logger"])))
+            return bool(_OF_THREAD.match(found[0]) or (logger and _is_logger(logger["logger"])))
         return True
+
+
+def _is_logger(name: str) -> bool:
+    """Whether it names a part of a program, and not what was thrown."""
+    return _DOTTED.search(name) is not None and not name.endswith(("Error", "Exception"))
 
 
 def _severity(word: str, *, postgres: bool) -> Severity:
@@ -211,6 +216,8 @@ _HARMLESS = re.compile(
           |threshold|templates?|logs?|logg\w+|over|safe|back|correction)\b
   | \b(?:on|if|when|in\ case\ of|upon|ignor\w+|recover\w*\ from|handled|for|of)\s+(?:an?\s+|the\s+|any\s+|all\s+)?
         (?:errors?|failures?|exceptions?|panic|crash)\b
+  | \b(?:previous|last|earlier)\s+(?:error|failure|exception)\b
+  | \b(?:errors?|failures?)\s+(?:was\s+|were\s+)?(?:fixed|resolved|cleared|corrected|recovered)\b
   | \b(?:access|permission)\ denied\ (?:page|handler|policy)\b
     """,
     re.IGNORECASE | re.VERBOSE,

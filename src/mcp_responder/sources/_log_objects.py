@@ -137,7 +137,7 @@ def stack_of(found: Leaves) -> str:
 
 def level_of(found: Leaves) -> tuple[Severity | None, str]:
     """The level that a logger gave, and its name; a word before a number."""
-    said = [found[name] for name in LEVELS if name in found]
+    said = [found[name] for name in (*LEVELS, "status") if name in found]
     for value in said:
         if isinstance(value, str) and len(value) <= _LONGEST_LEVEL and (level := BY_WORD.get(plain(value))):
             return level, value
