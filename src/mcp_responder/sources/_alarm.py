@@ -53,6 +53,8 @@ PRODUCTS = {
 }
 """Namespaces that don't say their product's usual name; all others of AWS do ("AWS/RDS")."""
 
+LONGEST_NAME = 1000
+"""Characters of a name, an ARN and whatever is a label; CloudWatch allows 255."""
 LONGEST_TEXT = 8000
 """Characters of a description and of a reason; CloudWatch itself writes some 1,000."""
 MOST_METRICS = 100
@@ -132,16 +134,16 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 def named_alarm(name: object, arn: object, account: object, region: object) -> Alarm:
     """An alarm by its names, each of which may be missing. Raises InvalidRequest if nothing says which one it is."""
-    known = read_arn(text(arn))
-    called = text(name) or known.resource.removeprefix("alarm:")
+    said, owner, place = (text(value)[:LONGEST_NAME] for value in (arn, account, region))
+    known = read_arn(said)
+    called = text(name)[:LONGEST_NAME] or known.resource.removeprefix("alarm:")
     if not called:
         raise InvalidRequest("not_an_alarm", "The alarm has neither a name nor an ARN.", status=422)
-    code = known.region or region_code(text(region))
-    owner = known.account or text(account)
+    code = known.region or region_code(place)
     return Alarm(
         name=called,
-        arn=text(arn) if known.resource else alarm_arn(code, owner, called),
-        account=text(account) or known.account,
+        arn=said if known.resource else alarm_arn(code, known.account or owner, called),
+        account=owner or known.account,
         region=code,
     )
 
@@ -414,4 +416,4 @@ def _labels(alarm: Alarm, dimensions: dict[str, str]) -> dict[str, str]:
         "old_state": alarm.old_state,
         "actions_suppressed_by": alarm.suppressed_by,
     }
-    return {name: value for name, value in labels.items() if value}
+    return {name: value[:LONGEST_NAME] for name, value in labels.items() if value}

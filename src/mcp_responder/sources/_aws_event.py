@@ -104,6 +104,7 @@ def _texts(value: object, path: str) -> list[str]:
 
 def alert_of(kind: Kind, facts: Facts, origin: Origin, raw: bytes, reading: Reading) -> Alert:
     """The alert that an event of this kind is. Its title is empty if nothing has a name."""
+    origin = _bounded(origin)
     named = found(facts, kind.names)[:LONGEST_NAME]
     name = short_name(named) or named
     state = found(facts, kind.states)[:LONGEST_NAME]
@@ -121,12 +122,24 @@ def alert_of(kind: Kind, facts: Facts, origin: Origin, raw: bytes, reading: Read
         timestamp=origin.time,
         raw_data=msgspec.Raw(raw),
         status=status,
-        service=found(facts, kind.services) or origin.product,
+        service=found(facts, kind.services)[:LONGEST_NAME] or origin.product,
         resource=_thing(resource) or _first_thing(origin.arns) or ("" if " " in name else name),
         account=origin.account,
         region=origin.region,
         labels=_labels(kind, facts, origin, state),
         links=_links(kind, facts),
+    )
+
+
+def _bounded(origin: Origin) -> Origin:
+    """The origin with names of a sensible length."""
+    return msgspec.structs.replace(
+        origin,
+        product=origin.product[:LONGEST_NAME],
+        account=origin.account[:LONGEST_NAME],
+        region=origin.region[:LONGEST_NAME],
+        event_id=origin.event_id[:LONGEST_NAME],
+        labels={name: value[:LONGEST_NAME] for name, value in origin.labels.items()},
     )
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from mcp_responder.model.alert import Link
 
 LONGEST_TEXT = 20_000
+LONGEST_ADDRESS = 2000
 MOST_LINKS = 10
 
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`|\\^{}\[\]]+", re.IGNORECASE)
@@ -28,7 +29,7 @@ def links_in(words: str) -> tuple[Link, ...]:
 
 def _links(words: str) -> Iterator[Link]:
     for address in _ADDRESS.finditer(words):
-        url = _closed(address[0].rstrip(".,;:!?*_"))
+        url = _closed(address[0][:LONGEST_ADDRESS].rstrip(".,;:!?*_"))
         before = words[max(0, address.start() - _AROUND) : address.start()].rpartition("\n")[2]
         said = next((name for name, kind in _KINDS if kind.search(before)), "")
         yield Link(name=said or next((name for name, kind in _KINDS if kind.search(url)), "Link"), url=url)
@@ -36,4 +37,6 @@ def _links(words: str) -> Iterator[Link]:
 
 def _closed(url: str) -> str:
     """Without the bracket that closes one before the address: "(see https://…)"."""
-    return url.rstrip(").,;") if url.endswith(")") and "(" not in url else url
+    while url.endswith(")") and url.count(")") > url.count("("):
+        url = url[:-1].rstrip(".,;")
+    return url

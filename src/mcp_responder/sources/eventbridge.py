@@ -103,7 +103,7 @@ def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
     if not isinstance(body, dict):
         raise InvalidRequest("not_an_event", "An EventBridge event is a JSON object.", status=422)
     detail = mapping(body.get("detail"))
-    called = text(body.get("detail-type")) or text(body.get("detailType"))
+    called = _detail_type(body)
     if called in ALARM_CHANGES and (_alarm_arn(body) or text(detail.get("alarmName"))):
         alerts = [alarm_alert(_alarm(body, detail), raw, request.reading)]
     elif called.startswith(FINDINGS) and array(detail.get("findings")):
@@ -111,6 +111,11 @@ def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
     else:
         alerts = [_event(body, called, detail, raw, request)]
     return [override(_with_replay(alert, body), body, request.reading) for alert in alerts]
+
+
+def _detail_type(body: dict[str, object]) -> str:
+    """CodeStar Notifications writes it in one word."""
+    return (text(body.get("detail-type")) or text(body.get("detailType")))[:LONGEST_TITLE]
 
 
 def _alarm(body: dict[str, object], detail: Facts) -> Alarm:
@@ -170,7 +175,7 @@ def _origin(body: dict[str, object], called: str) -> Origin:
 def _findings(body: dict[str, object], detail: Facts, raw: bytes, request: Request) -> list[Alert]:
     """The findings of Security Hub, each by itself."""
     findings = [mapping(finding) for finding in array(detail.get("findings"))]
-    origin = _origin(body, text(body.get("detail-type")))
+    origin = _origin(body, _detail_type(body))
     if len(findings) == 1:
         return [alert_of(FINDING, findings[0], origin, raw, request.reading)]
     texts = decode_array(decode_object(decode_object(raw)["detail"])["findings"])
