@@ -117,6 +117,15 @@ def test_a_forged_issuer_at_the_right_place_helps_nobody(tmp_path: Path) -> None
     assert "vouches" in stand.found().flaw
 
 
+def test_another_issuer_at_the_right_place_is_no_reason_to_refuse_for_good(tmp_path: Path) -> None:
+    stand = Stand(tmp_path, good(issuer_url=ISSUER_URL).pem)
+    stand.web.pages[ISSUER_URL] = imposter.intermediate.der
+    assert "isn't its issuer" in stand.found().absent
+    stand.web.pages[ISSUER_URL] = authority.intermediate.der
+    stand.clock.advance(seconds=ABSENT_FOR.total_seconds())
+    assert stand.found().key
+
+
 FLAWED: dict[str, tuple[bytes, str]] = {
     "expired": (chain([good(begin=-9 * DAY, end=-DAY), authority.intermediate]), "valid from"),
     "not valid yet": (chain([good(begin=DAY), authority.intermediate]), "valid from"),

@@ -268,6 +268,7 @@ ABSENT = {
     "huge": Reply(body=b"-----BEGIN CERTIFICATE-----\n" * 10_000),
     "hang-up": Reply(manner="close"),
     "half": Reply(manner="half"),
+    "slow": Reply(manner="drip"),
 }
 
 

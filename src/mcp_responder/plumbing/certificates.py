@@ -103,18 +103,18 @@ class Certificates:
         """
         from cryptography.exceptions import UnsupportedAlgorithm
 
-        now = self._clock()
         try:
             leaf, *others = self._certificates(url)
-            self._check(leaf, others, names, now)
+            self._check(leaf, others, names, self._clock())
             self._keep(self._known, url, Certificate(until=leaf.not_valid_after_utc, key=_rsa_key(leaf)))
         except _AbsentError as error:
-            self._keep(self._troubles, url, Certificate(until=now + ABSENT_FOR, absent=str(error)))
+            # From now on: the answer may have taken longer than that.
+            self._keep(self._troubles, url, Certificate(until=self._clock() + ABSENT_FOR, absent=str(error)))
         except _FlawedError as error:
-            self._keep(self._troubles, url, Certificate(until=now + FLAWED_FOR, flaw=str(error)))
+            self._keep(self._troubles, url, Certificate(until=self._clock() + FLAWED_FOR, flaw=str(error)))
         except (ValueError, UnsupportedAlgorithm):
             flaw = "it holds what can't be read"
-            self._keep(self._troubles, url, Certificate(until=now + FLAWED_FOR, flaw=flaw))
+            self._keep(self._troubles, url, Certificate(until=self._clock() + FLAWED_FOR, flaw=flaw))
 
     def _keep(self, shelf: OrderedDict[str, Certificate], url: str, certificate: Certificate) -> None:
         with self._lock:
@@ -156,14 +156,16 @@ class Certificates:
             raise _FlawedError(
                 f"it is valid from {leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%F}"
             )
-        between = [*others, *self._missing_issuers(leaf, others)]
+        between = [*others, *self._missing_issuers(leaf, others, now)]
         policy = verification.PolicyBuilder().store(verification.Store(self._roots)).time(now)
         try:
             policy.max_chain_depth(LONGEST_CHAIN).build_server_verifier(_general_name(name)).verify(leaf, between)
         except verification.VerificationError:
             raise _FlawedError("no authority that is trusted here vouches for it") from None
 
-    def _missing_issuers(self, leaf: x509.Certificate, given: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+    def _missing_issuers(
+        self, leaf: x509.Certificate, given: Sequence[x509.Certificate], now: datetime
+    ) -> list[x509.Certificate]:
         """What stands between the leaf and a root, where it wasn't sent along: AWS sends the leaf only."""
         known = {root.subject for root in self._roots} | {certificate.subject for certificate in given}
         fetched: list[x509.Certificate] = []
@@ -172,12 +174,21 @@ class Certificates:
             url = next(filter(_ISSUER.fullmatch, _issuer_urls(last)), None)
             if url is None:
                 break
-            if url not in self._issuers:
-                # Kept even if it is a forgery's: the chain is checked each time.
-                self._issuers[url] = self._certificates(url)[0]
-            last = self._issuers[url]
+            last = self._issuer(last, url, now)
             known.add(last.subject)
             fetched.append(last)
+        return fetched
+
+    def _issuer(self, certificate: x509.Certificate, url: str, now: datetime) -> x509.Certificate:
+        """Who has issued a certificate, kept by the address."""
+        kept = self._issuers.get(url)
+        if kept and now < kept.not_valid_after_utc and _has_issued(kept, certificate):
+            return kept
+        fetched = self._certificates(url)[0]
+        if not _has_issued(fetched, certificate):
+            # It came in the open: whoever changed it on its way must not make us refuse the true sender.
+            raise _AbsentError("what is kept as its issuer isn't its issuer")
+        self._issuers[url] = fetched
         return fetched
 
     @cached_property
@@ -208,6 +219,16 @@ def _parsed(pem: bytes) -> x509.Certificate | None:
         warnings.simplefilter("ignore")
         return x509.load_pem_x509_certificate(pem)
     return None
+
+
+def _has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _rsa_key(certificate: x509.Certificate) -> RSAPublicKey:
