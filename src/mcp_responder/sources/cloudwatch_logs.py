@@ -215,17 +215,16 @@ def _messages(data: bytes, record: _Record) -> list[_Message]:
     messages = [_Message(fields, record.region) for fields in found if "logEvents" in fields or "messageType" in fields]
     if messages or not data.strip():
         return messages
-    if not record.by_stream or b"\0" in data or b"\xef\xbf\xbd" in data or not _is_text(data):
+    if not record.by_stream or not _is_text(data):
         raise Unreadable("it is no message of CloudWatch Logs")
     return [_Message(_of_lines(data.decode()), record.region)]
 
 
 def _is_text(data: bytes) -> bool:
     try:
-        data.decode()
+        return "\0" not in data.decode()
     except UnicodeDecodeError:
         return False
-    return True
 
 
 def _objects(words: str) -> list[dict[str, msgspec.Raw]]:
