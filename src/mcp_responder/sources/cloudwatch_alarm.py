@@ -22,12 +22,16 @@ Try it:
 
 ## How it is read
 
-- `ALARM` fires and `OK` resolves; `INSUFFICIENT_DATA` and any other state is kept and opens nothing.
-- The alarm's ARN is its identity. The same change by SNS and by EventBridge is one event.
+- `ALARM` fires and `OK` resolves, whatever the subject says; `INSUFFICIENT_DATA` and any other state is kept and opens
+  nothing, and so is an alarm while its actions are suppressed or muted.
+- The alarm's ARN is its identity; without one it is made of account, region and name. The same change by SNS and by
+  EventBridge is one event. Of an alarm over many time series each (`AlarmContributorId`) fires and resolves by itself.
 - Severity: what the name or the description says (`[P1]`, `severity: high`, `...-critical`), else the rules on name,
-  description, metric and namespace.
-- The service is the `ServiceName` or `Service` dimension, else the product (`rds`, `lambda`), else the custom
-  namespace. The resource is the dimension that names the thing (`DBInstanceIdentifier`, `FunctionName`).
+  description, metric, namespace, and the children of a composite alarm.
+- The service is the alarm's tag `service`, `app` or `component`, else the dimension `ServiceName` or `Service`, else
+  the product (`rds`, `lambda`), else the custom namespace. The tags `environment` and `team` are read, too; tags come
+  along if the alarm propagates them. The resource is the dimension that names the thing (`DBInstanceIdentifier`).
+- Links: the alarm and its children in the console, and the addresses in the description: write "Runbook: https://...".
 """
 
 from __future__ import annotations
