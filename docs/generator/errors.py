@@ -15,8 +15,8 @@ SOURCE = Path(mcp_responder.__file__).parent
 PUT_TOGETHER = {"invalid_body": "The body's '…' must be …", "not_ready": "The store can't be read: …"}
 """Sentences that stand nowhere in one piece."""
 OWN_CODE = re.compile(r"[a-z]+(_[a-z]+)*")
-WITH_CODE = ("InvalidRequest", "HttpProblem", "__init__")
-"""Calls of which the first argument is the code and the second the sentence."""
+WITH_CODE = {"InvalidRequest": 400, "HttpProblem": 400, "Unverified": 403, "__init__": 400}
+"""Calls of which the first argument is the code and the second the sentence, and their status if they say none."""
 WITHOUT_CODE = {
     "Refused": (409, "illegal_change"),
     "Transient": (503, "unavailable"),
@@ -101,7 +101,7 @@ def _raised(call: ast.Call, sentences: dict[str, str], path: Path) -> Iterator[P
     if name in WITH_CODE and len(call.args) > 1:
         first = call.args[0]
         if isinstance(first, ast.Constant) and isinstance(first.value, str) and OWN_CODE.fullmatch(first.value):
-            yield Problem(_status(call), first.value, _sentence(call.args[1], sentences) or "…")
+            yield Problem(_status(call, WITH_CODE[name]), first.value, _sentence(call.args[1], sentences) or "…")
     if name in WITHOUT_CODE and call.args and ROOMS.get(name, "") in (*path.parts, ""):
         status, its_code = WITHOUT_CODE[name]
         detail = _sentence(call.args[-1], sentences)
@@ -115,11 +115,11 @@ def _name(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
-def _status(call: ast.Call) -> int:
+def _status(call: ast.Call, usual: int) -> int:
     given = next((keyword.value for keyword in call.keywords if keyword.arg == "status"), None)
     if given is None and len(call.args) > 2:
         given = call.args[2]
-    return int(given.value) if isinstance(given, ast.Constant) and isinstance(given.value, int) else 400
+    return int(given.value) if isinstance(given, ast.Constant) and isinstance(given.value, int) else usual
 
 
 def _sentence(node: ast.expr, sentences: dict[str, str]) -> str:

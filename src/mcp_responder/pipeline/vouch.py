@@ -20,8 +20,10 @@ class Verifier:
         if not signed.required:
             return
         if signed.flaw:
-            words = f"{signed.flaw} What can't be verified is taken only if the source's setting 'verify' is false."
-            raise Unverified("not_verifiable", words)
+            raise Unverified(
+                "not_verifiable",
+                f"{signed.flaw} What can't be verified is taken only if the source's setting 'verify' is false.",
+            )
         certificate = self._certificates.look_up(signed.certificate_url)
         if certificate is None:
             raise CertificateMissing(signed.certificate_url, signed.certificate_names)
@@ -33,11 +35,7 @@ class Verifier:
                 "untrusted_certificate", f"The certificate of the signature is no good: {certificate.flaw}."
             )
         if not certificate.has_signed(signed.text, signed.signature, signed.digest):
-            raise Unverified("wrong_signature", _changed(signed))
-
-
-def _changed(signed: Signed) -> str:
-    return (
-        f"The signature isn't that of {signed.signer}: the message was changed on its way, or isn't from there. "
-        "Send it byte for byte as it came."
-    )
+            raise Unverified(
+                "wrong_signature",
+                f"The signature isn't that of {signed.signer}: forged, or changed on its way. Send it as it came.",
+            )
