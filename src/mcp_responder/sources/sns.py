@@ -280,7 +280,7 @@ def _confirmation(envelope: dict[str, object], raw: bytes, settings: SnsSettings
         message="\n".join(filter(None, lines)),
         severity=Severity.LOW,
         status=Status.INFO,
-        links=(Link(name="Confirm", url=link),) if link else (),
+        links=(Link(name="Confirm" if envelope["Type"] == CONFIRM else "Subscribe again", url=link),) if link else (),
     )
 
 
