@@ -415,6 +415,10 @@ class IncidentStore(Protocol):
 
     def receipts(self, incident_id: str) -> tuple[Receipt, ...]: ...
 
+    def incident_of(self, channel: str, reference: str) -> str:
+        """The id of the incident whose receipt has that reference. Raises NotFound, also for an empty one."""
+        ...
+
     def history(self, signature: str, since: datetime) -> tuple[HourCount, ...]:
         """Hours in which the signature came, oldest first; hours without are left out."""
         ...

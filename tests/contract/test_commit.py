@@ -108,6 +108,20 @@ def test_there_is_one_receipt_for_a_channel_and_an_incident(sender: Sender, stor
     assert store.receipts(second.incident_id) == ()
 
 
+def test_an_incident_is_found_by_what_a_channel_calls_it(sender: Sender, store: Store) -> None:
+    first, second = sender.opens(), sender.opens(service="search")
+    store.commit(Commit(incident_id=first.incident_id, receipt=receipt(1, "slack", reference="C1:17.1")))
+    store.commit(Commit(incident_id=second.incident_id, receipt=receipt(1, "slack", reference="C1:17.2")))
+    store.commit(Commit(incident_id=second.incident_id, receipt=receipt(1, "jira")))
+    assert store.incident_of("slack", "C1:17.1") == first.incident_id
+    assert store.incident_of("slack", "C1:17.2") == second.incident_id
+    store.commit(Commit(incident_id=second.incident_id, receipt=receipt(2, "slack", reference="C1:17.3")))
+    assert store.incident_of("slack", "C1:17.3") == second.incident_id
+    for channel, reference in (("slack", "C1:17.2"), ("jira", "C1:17.1"), ("jira", ""), ("slack", "' OR 1=1 --")):
+        with pytest.raises(NotFound):
+            store.incident_of(channel, reference)
+
+
 def test_what_an_incident_that_is_not_there_has_is_nothing(store: Store) -> None:
     assert store.timeline("inc_none") == ()
     assert store.analysis("inc_none") is None

@@ -24,6 +24,13 @@ from tests.storage.conftest import Open
 NEWER = 10_000
 
 
+def version_of(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return int(version)
+
+
 def set_version(path: Path, version: int) -> None:
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA user_version = {version}")
@@ -68,10 +75,11 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(opens: Open, tmp_pa
 
 def test_a_refused_start_lets_the_folder_go(opens: Open, tmp_path: Path) -> None:
     opens().close()
+    version = version_of(tmp_path / FILE)
     set_version(tmp_path / FILE, NEWER)
     with pytest.raises(Misconfigured):
         opens()
-    set_version(tmp_path / FILE, 1)
+    set_version(tmp_path / FILE, version)
     opens()
 
 

@@ -381,6 +381,12 @@ class MemoryStore:
         found = {channel: r for (of, channel), r in self._state.receipts.items() if of == incident_id}
         return tuple(found[channel] for channel in sorted(found))
 
+    def incident_of(self, channel: str, reference: str) -> str:
+        for (incident_id, of), receipt in self._state.receipts.items():
+            if reference and of == channel and receipt.reference == reference:
+                return incident_id
+        raise NotFound("incident of", reference)
+
     def history(self, signature: str, since: datetime) -> tuple[HourCount, ...]:
         firings = _firings(self._state, since)
         hours = Counter(_hour(alert.received_at) for alert in firings if alert.signature == signature)

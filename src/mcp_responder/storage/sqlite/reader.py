@@ -149,6 +149,17 @@ class SqliteReader:
     def receipts(self, incident_id: str) -> tuple[Receipt, ...]:
         return tuple(decode_receipt(body) for body in self._bodies_of("receipts", incident_id))
 
+    def incident_of(self, channel: str, reference: str) -> str:
+        sql = (
+            "SELECT i.incident_id FROM receipts r JOIN incidents i ON i.seq = r.incident"
+            " WHERE r.channel = ? AND json_extract(CAST(r.body AS TEXT), '$.reference') = ?"
+        )
+        with self._reading() as db:
+            row = db.execute(sql, (channel, reference)).fetchone() if reference else None
+        if row is None:
+            raise NotFound("incident of", reference)
+        return str(row[0])
+
     def _bodies_of(self, table: str, incident_id: str, order: str = "") -> list[bytes]:
         sql = f"SELECT t.body FROM {table} t JOIN incidents i ON i.seq = t.incident WHERE i.incident_id = ? {order}"  # noqa: S608
         with self._reading() as db:
