@@ -218,13 +218,26 @@ class Operations:
         """Raises Refused unless it is resolved."""
         return self._change(incident_id, lambda incident: changes.reopen(incident, who, self._clock()))
 
+    def silence(self, incident_id: str, who: str, minutes: int) -> IncidentView:
+        """Keep its news in the timeline for a while; then channels are brought up to date. Raises Refused if it is
+        resolved."""
+        until = self._clock() + timedelta(minutes=minutes)
+        return self._change(
+            incident_id, lambda incident: changes.silence(incident, who, self._clock(), until), again_at=until
+        )
+
     def comment(self, incident_id: str, who: str, text: str) -> IncidentView:
         return self._change(incident_id, lambda incident: changes.comment(incident, who, self._clock(), text))
 
-    def _change(self, incident_id: str, change: Callable[[Incident], Change]) -> IncidentView:
+    def _change(
+        self, incident_id: str, change: Callable[[Incident], Change], again_at: datetime | None = None
+    ) -> IncidentView:
         while True:
             done = change(self._store.incident(incident_id).incident)
-            tasks = notify(done.incident, self._route(done.incident)) if done.news else ()
+            channels = self._route(done.incident) if done.news else ()
+            tasks = notify(done.incident, channels)
+            if again_at:
+                tasks += notify(done.incident, channels, again_at)
             try:
                 self._store.commit(Commit(incident=done.incident, entries=(done.entry,), tasks=tasks))
             except Conflict:
@@ -344,6 +357,7 @@ SUPPRESSED = {
     "nothing-open": "It resolves an alarm that doesn't fire here.",
     "out-of-order": "A straggler: the same alarm's resolve, later by the sender's clock, was here first.",
     "no-route": "No channel is configured for it.",
+    "silenced": "Somebody has silenced the incident that it belongs to: kept in its timeline, and nobody was told.",
     "confirmed": "Its sender asked for a confirmation, and got it. Nobody was told.",
 }
 

@@ -72,6 +72,8 @@ def test_the_body_is_as_documented(webhook: Webhook, server: ScriptedServer) -> 
             "acknowledged_by": "",
             "resolved_at": None,
             "resolved_by": "",
+            "silenced_until": None,
+            "silenced_by": "",
             "last_seen": "1970-01-01T00:00:00Z",
             "alert_count": 14,
             "firing_count": 3,

@@ -113,6 +113,14 @@ def test_a_comment(api: ScriptedApi, run: Run) -> None:
     assert run("comment", "inc_1", " ").code == 2
 
 
+def test_a_silence(api: ScriptedApi, run: Run) -> None:
+    api.answer("POST /v1/incidents/inc_1/silence", an_incident(silenced_until=NOW, silenced_by="joe"))
+    ended = run("silence", "inc_1", "--minutes", "90")
+    said = "inc_0f6cc3a1b2 is open, silent until 2026-11-22 03:12:09Z: Connection pool exhausted\n"
+    assert (ended.code, ended.out) == (0, said)
+    assert api.asked[0].json["minutes"] == 90
+
+
 def test_ids_stay_one_part_of_the_path(api: ScriptedApi, run: Run) -> None:
     assert run("alerts", "show", "../keys?x=ü").code == 3
     assert api.asked[0].path == "/v1/alerts/..%2Fkeys%3Fx%3D%C3%BC"

@@ -44,7 +44,7 @@ def test_from_sending_to_revoking(service: Service, run: Run) -> None:
     assert asked("channels")["items"][0]["name"] == "console"
     assert asked("channels", "show", "console")["kind"] == "console"
     assert asked("channels", "test", "console")["ok"]
-    for change in (("ack",), ("comment", "rolled back"), ("resolve",), ("reopen",)):
+    for change in (("ack",), ("silence",), ("comment", "rolled back"), ("resolve",), ("reopen",)):
         assert run(change[0], incident_id, *change[1:]).code == 0
     assert run("reopen", incident_id).code == 1
     assert run("keys", "create", "ci", "--scopes", "ingest,read", "--expires-in", "90d", "--per-minute", "60").code == 0

@@ -142,6 +142,37 @@ def test_a_repeat_is_news_and_nothing_else() -> None:
     assert (change.incident.status, change.incident.severity) == (OPEN.status, OPEN.severity)
 
 
+def test_a_silence_keeps_what_the_machines_say_until_its_end() -> None:
+    silenced = changes.silence(OPEN, "lee", T0, T1).incident
+    assert (silenced.silenced_by, silenced.silenced_until, silenced.event) == ("lee", T1, Event.SILENCED)
+    soon, late = T0 + timedelta(minutes=9), T1
+    assert not silenced.silent
+    assert changes.repeat(silenced, alert(at=soon)).incident.silent
+    assert changes.analyzed(silenced, soon, "found").incident.silent
+    assert not changes.repeat(silenced, alert(at=late)).incident.silent
+    resolved = changes.resolve_by_alert(silenced, alert(at=soon)).incident
+    assert not resolved.silent
+    assert changes.reopen_by_alert(resolved, alert(at=soon)).incident.silent
+    assert not changes.acknowledge(silenced, "kim", soon).incident.silent
+
+
+def test_what_is_worse_and_a_persons_reopening_end_a_silence() -> None:
+    silenced = changes.silence(OPEN, "lee", T0, T1).incident
+    resolved = changes.resolve(silenced, "lee", T0).incident
+    for change in (
+        changes.escalate(silenced, alert(Severity.HIGH)),
+        changes.reopen_by_alert(resolved, alert(Severity.HIGH)),
+        changes.reopen(resolved, "kim", T0),
+    ):
+        assert (change.incident.silenced_until, change.incident.silenced_by) == (None, "")
+        assert not change.incident.silent
+
+
+def test_what_is_resolved_cant_be_silenced() -> None:
+    with pytest.raises(Refused, match="inc_1 is resolved"):
+        changes.silence(RESOLVED, "lee", T0, T1)
+
+
 def test_a_comment_is_a_new_version_and_no_news() -> None:
     change = changes.comment(OPEN, "lee", T1, "looking")
     assert not change.news

@@ -86,6 +86,41 @@ def test_news_that_comes_while_a_retry_is_planned_waits_for_it(stage: Stage) -> 
     assert stage.waiting() == []
 
 
+def test_a_silence_is_told_and_then_nothing_until_it_ends(stage: Stage) -> None:
+    opened = stage.sender.fires()
+    stage.work()
+    incident_id = stage.sender.incident_of(opened).incident_id
+    stage.operations.silence(incident_id, "ann", 60)
+    stage.work()
+    stage.clock.advance(minutes=20)
+    assert stage.sender.outcome_of(stage.sender.fires()) == "merged"
+    stage.work()
+    assert [message.event for message in stage.hook.told] == ["opened", "silenced"]
+    stage.clock.advance(minutes=40)
+    stage.work()
+    assert len(stage.hook.told) == 2
+    stage.sender.fires()
+    stage.work()
+    assert stage.hook.told[-1].event == "repeated"
+
+
+def test_an_alert_whose_news_a_silence_keeps_is_told_when_it_ends(stage: Stage) -> None:
+    opened = stage.sender.fires(source_id="db")
+    incident_id = stage.sender.incident_of(opened).incident_id
+    stage.operations.silence(incident_id, "ann", 60)
+    stage.sender.resolves(source_id="db")
+    stage.work()
+    again = stage.sender.fires(source_id="db")
+    assert stage.sender.outcome_of(again) == "suppressed:silenced"
+    stage.work()
+    assert [message.event for message in stage.hook.told] == ["resolved"]
+    stage.clock.advance(minutes=61)
+    stage.work()
+    assert [(message.event, message.late_seconds) for message in stage.hook.told[1:]] == [("reopened", 0)]
+    assert stage.sender.outcome_of(again) == "suppressed:silenced"
+    assert stage.store.incident(incident_id).incident.status == "open"
+
+
 def test_a_pause_that_the_other_side_asks_for_holds_all_of_the_channel(stage: Stage) -> None:
     stage.hook.answers = [Transient("slow down", retry_after=60)]
     stage.sender.fires(title="first")

@@ -41,6 +41,19 @@ def test_a_way_through_all_states(client: Client, house: House) -> None:
     ]
 
 
+def test_an_incident_is_silenced_for_some_minutes(client: Client, house: House) -> None:
+    at = f"/v1/incidents/{house.opens()}"
+    silenced = client.post(f"{at}/silence", {"minutes": 30, "by": "ann"}).json
+    assert silenced["silenced_by"] == "ann (key 'all')"
+    assert silenced["silenced_until"] == client.get(at).json["silenced_until"]
+    assert silenced["timeline"][-1]["event"] == "silenced"
+    for minutes in (0, 10_081, "many", None):
+        problem = client.post(f"{at}/silence", {"minutes": minutes}).problem(422, "invalid_body")
+        assert "'minutes'" in problem["detail"]
+    client.post(f"{at}/resolve")
+    client.post(f"{at}/silence", {"minutes": 30}).problem(409, "illegal_change")
+
+
 @pytest.mark.parametrize("body", [None, b"", b"  ", b"null", b"{}", b'{"by":""}'])
 def test_a_verb_needs_no_body(client: Client, house: House, body: bytes | None) -> None:
     answer = client.post(f"/v1/incidents/{house.opens()}/acknowledge", body)

@@ -113,7 +113,8 @@ def test_a_body_is_required_where_something_in_it_is(document: Any) -> None:
         name for name, operation in operations(document).items() if operation.get("requestBody", {}).get("required")
     }
     ingest = {f"POST {path}" for path in INGEST}
-    assert required == ingest | {"POST /v1/keys", "POST /v1/incidents/{incident_id}/comment"}
+    one = "POST /v1/incidents/{incident_id}"
+    assert required == ingest | {"POST /v1/keys", f"{one}/comment", f"{one}/silence"}
 
 
 def test_times_are_described_as_times(document: Any) -> None:

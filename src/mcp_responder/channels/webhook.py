@@ -9,15 +9,16 @@ Set-up, in ``responder.toml`` (or as ``RESPONDER_CHANNELS__WEBHOOK__URL`` and so
 
 The body, always valid JSON in UTF-8:
 
-    type          "incident." and opened, escalated, repeated, acknowledged, resolved, reopened, analyzed or
-                  analysis_failed: the latest news. News that came while your side was down is told once, as the latest.
+    type          "incident." and opened, escalated, repeated, acknowledged, resolved, reopened, silenced,
+                  analyzed or analysis_failed: the latest news. News that came while your side was down is told once,
+                  as the latest.
     id            of this delivery; the same for every try, so that you can drop a repeat
     sent_at       when this try was made (RFC 3339, UTC)
     incident      id, title, severity (CRITICAL, HIGH, MEDIUM, LOW), status (open, acknowledged, resolved), service,
                   resource, environment, source, owner, signature, alert_id (of the alert that opened it), news (counts
                   up; the higher one is the later truth), reopened (how often), opened_at, last_seen, acknowledged_at,
-                  acknowledged_by, resolved_at, resolved_by, alert_count, firing_count (of its alarms, now), version:
-                  as GET /v1/incidents shows it
+                  acknowledged_by, resolved_at, resolved_by, silenced_until, silenced_by, alert_count,
+                  firing_count (of its alarms, now), version: as GET /v1/incidents shows it
     analysis      null until it is made, then: summary, root_cause {statement, category, confidence, alternatives},
                   state, severity {level, reason}, impact, remediation [{step, command, risk}], monitoring [],
                   claims [{statement, evidence, quote, verified}], gaps [], evidence [{evidence_id, kind, title, query,

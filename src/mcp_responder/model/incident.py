@@ -35,12 +35,17 @@ class Event(enum.StrEnum):
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
     REOPENED = "reopened"
+    SILENCED = "silenced"
     COMMENTED = "commented"
     ANALYZED = "analyzed"
     ANALYSIS_FAILED = "analysis_failed"
     DELIVERED = "delivered"
     DELIVERY_RETRIED = "delivery_retried"
     DELIVERY_DIED = "delivery_died"
+
+
+QUIET = frozenset({Event.REPEATED, Event.REOPENED, Event.ANALYZED, Event.ANALYSIS_FAILED})
+"""News that a silence keeps in the timeline. What ends the incident, and what people do, is told all the same."""
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,7 +59,7 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     channel: str = ""
 
 
-class Incident(msgspec.Struct, frozen=True, kw_only=True):
+class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The decisions about one incident, guarded by ``version``. Counts and last-seen live beside it (Activity)."""
 
     incident_id: str
@@ -83,6 +88,13 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
     alert_id: str = ""
     """The alert that opened it."""
+    silenced_until: datetime | None = None
+    silenced_by: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether its latest news is kept in the timeline only."""
+        return self.silenced_until is not None and self.news_at < self.silenced_until and self.event in QUIET
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +128,8 @@ class IncidentSummary(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_by: str
     resolved_at: datetime | None
     resolved_by: str
+    silenced_until: datetime | None
+    silenced_by: str
     alert_count: int
     firing_count: int
     version: int
@@ -165,9 +179,9 @@ def open_incident(alert: Alert, incident_id: str, identity: str) -> Change:
 
 
 def escalate(incident: Incident, alert: Alert) -> Change:
-    """A worse firing raises the severity, and people hear of it even if somebody has acknowledged."""
+    """A worse firing raises the severity, and people hear of it even if somebody has acknowledged or silenced it."""
     text = f"{incident.severity} -> {alert.severity}"
-    changed = _news(incident, Event.ESCALATED, alert.received_at, severity=alert.severity)
+    changed = _news(incident, Event.ESCALATED, alert.received_at, severity=alert.severity, **HEARD)
     return Change(incident=changed, entry=_entry(Event.ESCALATED, alert, text))
 
 
@@ -177,9 +191,11 @@ def repeat(incident: Incident, alert: Alert) -> Change:
 
 
 def reopen_by_alert(incident: Incident, alert: Alert) -> Change:
-    """It fires again soon after it was resolved: the same incident goes on."""
-    severity = min(incident.severity, alert.severity, key=lambda s: s.rank)
-    changed = _reopened(incident, alert.received_at, severity)
+    """It fires again soon after it was resolved: the same incident goes on. Only worse ends a silence."""
+    if alert.severity.rank < incident.severity.rank:
+        changed = _reopened(incident, alert.received_at, severity=alert.severity, **HEARD)
+    else:
+        changed = _reopened(incident, alert.received_at)
     return Change(incident=changed, entry=_entry(Event.REOPENED, alert))
 
 
@@ -214,12 +230,21 @@ def resolve(incident: Incident, who: str, at: datetime) -> Change:
     return Change(incident=_resolved(incident, at, who), entry=TimelineEntry(at=at, event=Event.RESOLVED, by=who))
 
 
+def silence(incident: Incident, who: str, at: datetime, until: datetime) -> Change:
+    """Somebody wants to hear no more of it for a while. Raises Refused if it is resolved."""
+    if incident.status is IncidentStatus.RESOLVED:
+        raise Refused(f"{incident.incident_id} is resolved; there is nothing to silence.")
+    changed = _news(incident, Event.SILENCED, at, silenced_until=until, silenced_by=who)
+    text = f"until {until:%Y-%m-%d %H:%M} UTC"
+    return Change(incident=changed, entry=TimelineEntry(at=at, event=Event.SILENCED, by=who, text=text))
+
+
 def reopen(incident: Incident, who: str, at: datetime) -> Change:
-    """Somebody says it isn't over. Raises Refused unless it is resolved."""
+    """Somebody says it isn't over, which ends a silence. Raises Refused unless it is resolved."""
     if incident.status is not IncidentStatus.RESOLVED:
         raise Refused(f"{incident.incident_id} is {incident.status}; only a resolved incident can be reopened.")
     return Change(
-        incident=_reopened(incident, at, incident.severity),
+        incident=_reopened(incident, at, **HEARD),
         entry=TimelineEntry(at=at, event=Event.REOPENED, by=who),
     )
 
@@ -242,6 +267,10 @@ def analysis_failed(incident: Incident, at: datetime, reason: str) -> Change:
     return Change(incident=changed, entry=TimelineEntry(at=at, event=Event.ANALYSIS_FAILED, text=reason))
 
 
+HEARD: dict[str, object] = {"silenced_until": None, "silenced_by": ""}
+"""The end of a silence."""
+
+
 def _news(incident: Incident, event: Event, at: datetime, **changes: object) -> Incident:
     return msgspec.structs.replace(
         incident, version=incident.version + 1, news=incident.news + 1, event=event, news_at=at, **changes
@@ -252,18 +281,18 @@ def _resolved(incident: Incident, at: datetime, who: str) -> Incident:
     return _news(incident, Event.RESOLVED, at, status=IncidentStatus.RESOLVED, resolved_at=at, resolved_by=who)
 
 
-def _reopened(incident: Incident, at: datetime, severity: Severity) -> Incident:
+def _reopened(incident: Incident, at: datetime, **changes: object) -> Incident:
     return _news(
         incident,
         Event.REOPENED,
         at,
         status=IncidentStatus.OPEN,
-        severity=severity,
         acknowledged_at=None,
         acknowledged_by="",
         resolved_at=None,
         resolved_by="",
         reopened=incident.reopened + 1,
+        **changes,
     )
 
 

@@ -6,7 +6,7 @@ Pure: the store calls it inside ``accept``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -78,9 +78,11 @@ class Correlate:
         if alert.severity.rank < latest.severity.rank:
             return self._told(alert, changes.escalate(latest, alert))
         muted = latest.status is IncidentStatus.ACKNOWLEDGED
-        if muted or alert.received_at - latest.news_at < self._rules.merge_window:
-            return Verdict(outcome="merged", incident_id=latest.incident_id, firing=True)
-        return self._told(alert, changes.repeat(latest, alert))
+        if not muted and alert.received_at - latest.news_at >= self._rules.merge_window:
+            told = changes.repeat(latest, alert)
+            if not told.incident.silent:
+                return self._told(alert, told)
+        return Verdict(outcome="merged", incident_id=latest.incident_id, firing=True)
 
     def _after_the_end(self, alert: Alert, latest: Incident) -> Verdict:
         ended = latest.resolved_at or latest.opened_at
@@ -102,7 +104,7 @@ class Correlate:
         if analyze:
             tasks += (Task(work=Analyze(incident.incident_id), severity=incident.severity),)
         return Verdict(
-            outcome="" if channels else "suppressed:no-route",
+            outcome="suppressed:silenced" if incident.silent else "" if channels else "suppressed:no-route",
             incident_id=incident.incident_id,
             firing=alert.status is Status.FIRING,
             changed=(incident,),
@@ -135,6 +137,11 @@ class Correlate:
         )
 
 
-def notify(incident: Incident, channels: tuple[str, ...]) -> tuple[Task, ...]:
-    """One task a channel, so that a dead one can't delay the others."""
-    return tuple(Task(work=Notify(incident.incident_id, channel), severity=incident.severity) for channel in channels)
+def notify(incident: Incident, channels: tuple[str, ...], at: datetime | None = None) -> tuple[Task, ...]:
+    """One task a channel, so that a dead one can't delay the others; none for news that a silence keeps."""
+    if incident.silent:
+        return ()
+    return tuple(
+        Task(work=Notify(incident.incident_id, channel), severity=incident.severity, not_before=at, first_due=at)
+        for channel in channels
+    )

@@ -199,6 +199,11 @@ def _comment(parser: ArgumentParser) -> None:
     parser.add_argument("text", nargs="+", metavar="TEXT", help="the words; - takes them from standard input")
 
 
+def _silence(parser: ArgumentParser) -> None:
+    _id(parser)
+    parser.add_argument("--minutes", type=_count, default=60, metavar="N", help="how long (default: 60)")
+
+
 def _create_key(parser: ArgumentParser) -> None:
     _name(parser)
     parser.add_argument("--scopes", type=_scopes, required=True, help=f"some of {','.join(SCOPES)}")
@@ -272,6 +277,13 @@ COMMANDS = (
     Command("ack", "incidents:acknowledge", "Take an incident: its repeats fall silent.", "ack inc_0f6cc3a1b2", _id),
     Command("resolve", "incidents:resolve", "Say that an incident is over.", "resolve inc_0f6cc3a1b2", _id),
     Command("reopen", "incidents:reopen", "Say that an incident isn't over.", "reopen inc_0f6cc3a1b2", _id),
+    Command(
+        "silence",
+        "incidents:silence",
+        "Hear no more of an incident for a while, but of its end and of worse.",
+        "silence inc_0f6cc3a1b2 --minutes 120",
+        _silence,
+    ),
     Command(
         "comment",
         "incidents:comment",

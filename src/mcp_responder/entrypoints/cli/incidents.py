@@ -1,4 +1,4 @@
-"""``incidents`` and what a person does with one: ack, resolve, reopen, comment."""
+"""``incidents`` and what a person does with one: ack, resolve, reopen, silence, comment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcp_responder.entrypoints.cli.alerts import filters, tell_the_rest
 from mcp_responder.entrypoints.cli.failures import OK, UsageError
 from mcp_responder.entrypoints.cli.report import incident_lines
 from mcp_responder.entrypoints.cli.service import read, segment, the_service
-from mcp_responder.entrypoints.cli.terminal import Terminal
+from mcp_responder.entrypoints.cli.terminal import Terminal, utc
 from mcp_responder.model.incident import IncidentSummary
 from mcp_responder.operations import IncidentView
 from mcp_responder.plumbing.text import cut
@@ -57,6 +57,10 @@ def reopen(args: Namespace, terminal: Terminal) -> int:
     return _change(args, terminal, "reopen", {})
 
 
+def silence(args: Namespace, terminal: Terminal) -> int:
+    return _change(args, terminal, "silence", {"minutes": args.minutes})
+
+
 def comment(args: Namespace, terminal: Terminal) -> int:
     """Words for the timeline; ``-`` takes them from standard input."""
     text = " ".join(args.text) if args.text != ["-"] else sys.stdin.buffer.read().decode("utf-8", "replace")
@@ -65,13 +69,15 @@ def comment(args: Namespace, terminal: Terminal) -> int:
     return _change(args, terminal, "comment", {"text": text.strip()})
 
 
-def _change(args: Namespace, terminal: Terminal, verb: str, body: dict[str, str]) -> int:
+def _change(args: Namespace, terminal: Terminal, verb: str, body: dict[str, object]) -> int:
     answer = the_service().post(f"/v1/incidents/{segment(args.id)}/{verb}", {"by": caller(), **body})
     if args.json:
         terminal.json(answer)
         return OK
     incident = read(answer, IncidentView)
-    terminal.say(f"{incident.id} is {incident.status}{', with your comment' if body else ''}: {incident.title}")
+    comment = ", with your comment" if "text" in body else ""
+    silence = f", silent until {utc(incident.silenced_until)}" if "minutes" in body else ""
+    terminal.say(f"{incident.id} is {incident.status}{comment}{silence}: {incident.title}")
     return OK
 
 

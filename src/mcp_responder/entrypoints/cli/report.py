@@ -65,6 +65,7 @@ def _circumstances(incident: IncidentView, terminal: Terminal) -> str:
         f"last seen {terminal.ago(incident.last_seen)}",
         _done("acknowledged", incident.acknowledged_by, terminal.ago(incident.acknowledged_at)),
         _done("resolved", incident.resolved_by, terminal.ago(incident.resolved_at)),
+        f"silenced until {utc(incident.silenced_until)} by {incident.silenced_by}" if incident.silenced_until else "",
         f"reopened {incident.reopened} times" if incident.reopened else "",
         f"owner {incident.owner}" if incident.owner else "",
     )

@@ -25,6 +25,7 @@ from mcp_responder.entrypoints.web.parameters import (
     NewKey,
     QueryOf,
     Rotation,
+    Silence,
     Who,
     moment,
     span,
@@ -115,6 +116,7 @@ IncidentQuery = Annotated[IncidentParameters, Depends(QueryOf(IncidentParameters
 LedgerQuery = Annotated[LedgerParameters, Depends(QueryOf(LedgerParameters))]
 LimitQuery = Annotated[LimitParameters, Depends(QueryOf(LimitParameters))]
 WhoBody = Annotated[Who, Depends(JsonBody(Who))]
+SilenceBody = Annotated[Silence, Depends(JsonBody(Silence))]
 CommentBody = Annotated[Comment, Depends(JsonBody(Comment))]
 NewKeyBody = Annotated[NewKey, Depends(JsonBody(NewKey))]
 RotationBody = Annotated[Rotation, Depends(JsonBody(Rotation))]
@@ -167,6 +169,7 @@ class IncidentHandlers:
             Route("POST", f"{one}/acknowledge", self.acknowledge, IncidentView, "respond", problems=(409,)),
             Route("POST", f"{one}/resolve", self.resolve, IncidentView, "respond", problems=(409,)),
             Route("POST", f"{one}/reopen", self.reopen, IncidentView, "respond", problems=(409,)),
+            Route("POST", f"{one}/silence", self.silence, IncidentView, "respond", problems=(409,)),
             Route("POST", f"{one}/comment", self.comment, IncidentView, "respond"),
         )
 
@@ -189,6 +192,10 @@ class IncidentHandlers:
     def reopen(self, incident_id: str, caller: AnyCaller, body: WhoBody) -> Response:
         """Say that an incident isn't over after all."""
         return Json(self._operations.reopen(incident_id, who(caller, body)))
+
+    def silence(self, incident_id: str, caller: AnyCaller, body: SilenceBody) -> Response:
+        """Silence an incident for some minutes. Its end, worse severity, and what people do is still told."""
+        return Json(self._operations.silence(incident_id, who(caller, body), body.minutes))
 
     def comment(self, incident_id: str, caller: AnyCaller, body: CommentBody) -> Response:
         """Write into an incident's timeline. Nobody is paged for it."""

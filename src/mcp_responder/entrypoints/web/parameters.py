@@ -189,6 +189,12 @@ class Comment(Who, frozen=True, kw_only=True, forbid_unknown_fields=True):
     text: Annotated[str, Meta(max_length=10_000, pattern=r"\S")]
 
 
+class Silence(Who, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long an incident is to be quiet."""
+
+    minutes: Annotated[int, Meta(ge=1, le=10_080, description="Up to a week.")]
+
+
 class NewKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An API key to be made. Without ``expires_in`` it works until it is revoked; 0 ``per_minute`` is no limit."""
 
