@@ -215,6 +215,8 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: str = ""
     url: str = ""
+    detail: str = ""
+    """What it didn't take although the message arrived, in words for the receipt."""
 
 
 # ----------------------------------------------------------------------------------------------------------- REMEMBER

@@ -135,7 +135,7 @@ class Notifier:
             url=delivered.url,
             attempts=leased.task.attempt,
             doubtful=leased.receives > 1 or leased.task.doubtful,
-            detail=detail,
+            detail=detail or delivered.detail,
         )
 
     def _failed(

@@ -249,7 +249,8 @@ class PlugInHandlers:
             delivered = channel.deliver(sample_message(self._clock()), None)
         except (Transient, Permanent) as error:
             return Json(ChannelTest(ok=False, detail=str(error), again=isinstance(error, Transient)))
-        return Json(ChannelTest(ok=True, detail="Delivered.", reference=delivered.reference, url=delivered.url))
+        detail = delivered.detail or "Delivered."
+        return Json(ChannelTest(ok=True, detail=detail, reference=delivered.reference, url=delivered.url))
 
 
 def _named(what: str, name: str, known: Mapping[str, Item]) -> Item:
