@@ -9,7 +9,16 @@ import msgspec
 
 from mcp_responder.model.alert import Link
 from mcp_responder.model.analysis import Analysis
-from mcp_responder.model.incident import Activity, Event, Incident, TimelineEntry
+from mcp_responder.model.incident import Activity, Event, Incident, IncidentSummary, TimelineEntry
+
+
+class Digest(msgspec.Struct, frozen=True, kw_only=True):
+    """Incidents of a storm that share one message on a channel. More join while it lasts, and the message is edited."""
+
+    since: datetime
+    """When the first of them joined."""
+    incidents: tuple[IncidentSummary, ...]
+    """As they stand now: worst first, then oldest. Never empty."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +27,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     ``delivery_id`` is the same for every try of the same news on the same channel, so that the other side can tell a
     repeat. ``doubtful`` is set when an earlier try was cut off (a crash, a request without an answer) and may have
     arrived.
+
+    With ``digest`` it is about all the incidents in that, and ``incident`` is the worst of them: say
+    ``channels._digest.title`` and ``lines`` instead of what you say of one incident. The receipt that comes with it is
+    the digest's own: edit the message that it refers to, as with an incident's.
     """
 
     delivery_id: str
@@ -33,6 +46,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     doubtful: bool = False
     late_seconds: int = 0
     """How much later than planned it goes out; 0 when on time."""
+    instead: str = ""
+    """Why it is told here and not where it should be, as a sentence to show ("slack couldn't be reached since 10:02 UTC;
+    told here instead."); empty when this is its place."""
+    digest: Digest | None = None
 
 
 class ReceiptState(enum.StrEnum):
