@@ -46,13 +46,14 @@ Item = TypeVar("Item")
 # ---------------------------------------------------------------------------------------------------------- the views
 
 
-class SourceView(msgspec.Struct, frozen=True, kw_only=True):
-    """Who can send alerts; ``path`` is where to."""
+class SourceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who can send alerts; ``path`` is where to, ``key_headers`` may bring the API key beside the usual ones."""
 
     name: str
     title: str
     content_types: tuple[str, ...]
     path: str
+    key_headers: tuple[str, ...] = ()
 
 
 class SourceGuide(SourceView, frozen=True, kw_only=True):
@@ -267,7 +268,11 @@ def page(items: Iterable[Item]) -> Page[Item]:
 def _source_view(source: Source) -> SourceView:
     info = source.INFO
     return SourceView(
-        name=info.name, title=info.title, content_types=info.content_types, path=f"/v1/sources/{info.name}"
+        name=info.name,
+        title=info.title,
+        content_types=info.content_types,
+        path=f"/v1/sources/{info.name}",
+        key_headers=info.key_headers,
     )
 
 
