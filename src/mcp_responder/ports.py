@@ -112,6 +112,8 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Its slug: the file's name and the last part of its URL."""
     title: str
     content_types: tuple[str, ...] = ("application/json",)
+    marks: frozenset[str] = frozenset()
+    """Names at the top of a body of which each of its bodies has one: it isn't asked about others. Empty: about all."""
     key_headers: tuple[str, ...] = ()
     """Headers, in lower case, in which its sender brings the API key when it can send none of the usual ones."""
     largest_body: int = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from mcp_responder.model.alert import Alert
-from mcp_responder.ports import Inner, Reading, Request, Signed
+from mcp_responder.ports import Inner, Reading, Request, Signed, Source
 from mcp_responder.sources import load_sources
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -25,7 +25,12 @@ def bodies(source: str) -> list[Path]:
 
 def detected(body: object) -> str:
     """The name of the first source that says that the body is its own."""
-    return next(name for name, source in load_sources().items() if source.detects(body))
+    return next(name for name, source in load_sources().items() if source.detects(body) and _marked(source, body))
+
+
+def _marked(source: Source, body: object) -> bool:
+    marks = source.INFO.marks
+    return not marks or (isinstance(body, dict) and not marks.isdisjoint(body))
 
 
 def request(raw: bytes, reading: Reading | None = None) -> Request:

@@ -81,7 +81,14 @@ from mcp_responder.sources._reading import (
 )
 from mcp_responder.sources._synonyms import link_name
 
-INFO = SourceInfo(name="alertmanager", title="Prometheus Alertmanager", largest_body=4 * 1024 * 1024)
+_TIMES = ("startsAt", "endsAt", "generatorURL", "annotations", "fingerprint")
+
+INFO = SourceInfo(
+    name="alertmanager",
+    title="Prometheus Alertmanager",
+    marks=frozenset(("alerts", *_TIMES)),
+    largest_body=4 * 1024 * 1024,
+)
 """Groups are large, and what Alertmanager is refused it never sends again."""
 
 MOST_ALERTS = 5000
@@ -135,7 +142,6 @@ _MARKS = ("groupKey", "groupLabels", "commonLabels", "receiver", "externalURL")
 _CLIENTS_KEYS = frozenset(
     ("labels", "annotations", "startsAt", "endsAt", "generatorURL", "status", "fingerprint", "receivers", "updatedAt")
 )
-_TIMES = ("startsAt", "endsAt", "generatorURL", "annotations", "fingerprint")
 _UNDERSCORED = str.maketrans("./-", "___")
 _MOST_ANNOTATIONS = 20
 _MOST_IN_GIST = 12

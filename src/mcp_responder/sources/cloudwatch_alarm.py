@@ -46,7 +46,10 @@ from mcp_responder.sources._alarm import alert_of, named_alarm, read_change, rea
 from mcp_responder.sources._reading import is_address, override, read_links
 
 INFO = SourceInfo(
-    name="cloudwatch_alarm", title="Amazon CloudWatch alarm", content_types=("application/json", "text/plain")
+    name="cloudwatch_alarm",
+    title="Amazon CloudWatch alarm",
+    content_types=("application/json", "text/plain"),
+    marks=frozenset(("AlarmName", "alarmData")),
 )
 
 _MARKS = frozenset(

@@ -112,6 +112,7 @@ def answer(request: Request) -> Mapping[str, object]:
 INFO = SourceInfo(
     name="cloudwatch_logs",
     title="Amazon CloudWatch Logs",
+    marks=frozenset(("logEvents", "messageType", "awslogs", "Records", "records")),
     key_headers=("x-amz-firehose-access-key",),
     largest_body=LARGEST_BODY,
     reply=answer,

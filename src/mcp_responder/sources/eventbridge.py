@@ -66,7 +66,7 @@ from mcp_responder.sources._reading import (
     read_status,
 )
 
-INFO = SourceInfo(name="eventbridge", title="Amazon EventBridge")
+INFO = SourceInfo(name="eventbridge", title="Amazon EventBridge", marks=frozenset(("detail-type", "detailType")))
 
 ALARM_CHANGES = frozenset(("CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"))
 FINDINGS = "Security Hub Findings"

@@ -166,6 +166,7 @@ INFO = SourceInfo(
     title="Amazon SNS",
     # SNS calls its JSON plain text.
     content_types=("application/json", "text/plain"),
+    marks=frozenset(("Type", "Records")),
     # A message has up to 256 KB, and grows when it becomes a text in a JSON text.
     largest_body=1024 * 1024,
     settings=SnsSettings,
