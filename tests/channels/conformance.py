@@ -47,6 +47,12 @@ class Row:
     """How the other side takes a message."""
     secrets: tuple[str, ...] = ()
     """Texts of the settings that nobody may see."""
+    empty_is_success: bool = True
+    """Whether an answer without a body says that it worked."""
+    tells_all_news: bool = True
+    """Whether each piece of news is told, rather than only what is worth a message of its own."""
+    name: str = ""
+    """Tells rows of one kind apart."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import importlib
 import pkgutil
 from typing import Any
 
-from mcp_responder.channels._kind import ChannelKind, Services
+from mcp_responder.channels._kind import Callback, Called, CalledBack, ChannelKind, Deed, Services
 
-__all__ = ["ChannelKind", "Services", "load_kinds"]
+__all__ = ["Callback", "Called", "CalledBack", "ChannelKind", "Deed", "Services", "load_kinds"]
 
 
 def load_kinds() -> dict[str, ChannelKind[Any]]:
