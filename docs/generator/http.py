@@ -15,6 +15,7 @@ from mcp_responder import app
 from mcp_responder.entrypoints.web.api import create_api
 from mcp_responder.entrypoints.web.auth import Authenticator
 from mcp_responder.operations import Operations
+from mcp_responder.pipeline.route import everyone
 from mcp_responder.settings import Settings
 from mcp_responder.storage.memory import MemoryStore
 
@@ -44,7 +45,7 @@ def description() -> Json:
     """The OpenAPI document."""
     settings = Settings()
     store = MemoryStore(app.clock)
-    operations = Operations(store, app.clock, app.build_route({}))
+    operations = Operations(store, app.clock, everyone(()))
     api = create_api(
         operations=operations,
         authenticator=Authenticator(store.keys, app.clock),

@@ -10,6 +10,7 @@ from mcp_responder import app
 from mcp_responder.entrypoints.web.watch import DoorMetrics, Watch
 from mcp_responder.entrypoints.worker import Metrics
 from mcp_responder.operations import Operations
+from mcp_responder.pipeline.route import everyone
 from mcp_responder.storage.memory import MemoryStore
 
 HEAD = f"""\
@@ -64,7 +65,7 @@ class Counted(NamedTuple):
 
 def metrics() -> list[Counted]:
     """All metrics, under the names that Prometheus sees."""
-    door = DoorMetrics(Operations(MemoryStore(app.clock), app.clock, app.build_route({})), Watch(), ())
+    door = DoorMetrics(Operations(MemoryStore(app.clock), app.clock, everyone(())), Watch(), ())
     worker = Metrics()
     counters = [value for owner in (door, worker) for value in vars(owner).values() if hasattr(value, "_labelnames")]
     described = [(one.describe()[0], one._labelnames) for one in counters]

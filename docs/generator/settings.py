@@ -13,14 +13,24 @@ from docs.generator.markdown import MADE, code, field_docs, plain, table
 from mcp_responder.channels import load_kinds
 from mcp_responder.plumbing.secret import Secret
 from mcp_responder.ports import SourceSettings
-from mcp_responder.settings import NOT_SETTINGS, PREFIX, Section, Settings
+from mcp_responder.settings import NOT_SETTINGS, PREFIX, RouteSettings, Section, Settings
 from mcp_responder.sources import load_sources
 
 WIDTH = 100
 
+ROUTES = """\
+[[routes]]
+at_least = "HIGH"
+environment = "prod*"
+channels = ["slack", "pager"]
+fallback = ["mail"]
+
+[[routes]]
+channels = ["slack"]"""
 EXAMPLES = {
     "sources": '[sources.generic.fields]\ntitle = ["problem.displayName"]\n"labels.team" = ["custom.squad"]',
     "severities": '[[severities]]\npattern = "checkout|payment"\nseverity = "CRITICAL"',
+    "routes": ROUTES,
 }
 """Tables whose keys are the user's own."""
 REQUIRED = {"channels.webhook.url": "https://ops.example.com/incidents"}
@@ -186,6 +196,8 @@ def _page_lines() -> Iterator[str]:
     docs = open_tables()
     for name, example_lines in EXAMPLES.items():
         yield from ("", f"## `{name}`", "", docs[name], "", "```toml", example_lines, "```")
+        if name == "routes":
+            yield from ("", *_route_table())
         for table_name, about, settings in source_sections() if name == "sources" else ():
             yield from ("", f"### `[{table_name}]`", "", about, "", *_settings_table(settings))
     yield from ("", "## `channels`", "", docs["channels"], "", "Set-up guides: [channels](channels.md).")
@@ -193,6 +205,15 @@ def _page_lines() -> Iterator[str]:
         yield from ("", f"### `[{name}]`", "", about, "", *(_settings_table(settings) if settings else ()))
     yield from ("", "## Variables that aren't settings", "")
     yield from table(("variable", "what it is for"), ((code(name), NOT_KEYS[name]) for name in sorted(NOT_SETTINGS)))
+
+
+def _route_table() -> Iterator[str]:
+    docs = field_docs(RouteSettings)
+    rows = (
+        (code(field.encode_name), code(_toml(field.default)), docs[field.name])
+        for field in msgspec.structs.fields(RouteSettings)
+    )
+    return table(("key", "default", "what it is for"), rows)
 
 
 def _settings_table(settings: list[Setting]) -> Iterator[str]:

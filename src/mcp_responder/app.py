@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import random
 import re
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from mcp_responder.context.attached import Attached
 from mcp_responder.context.history import History
 from mcp_responder.context.similar import Similar
 from mcp_responder.context.stack_trace import StackTrace
-from mcp_responder.model.alert import Alert
+from mcp_responder.model.alert import Alert, Severity
 from mcp_responder.model.analysis import Analysis
 from mcp_responder.model.errors import InvalidRequest, Misconfigured, Permanent, Transient
 from mcp_responder.model.incident import Activity
@@ -33,7 +34,7 @@ from mcp_responder.pipeline.investigate import investigate
 from mcp_responder.pipeline.notify import Notifier, Observe
 from mcp_responder.pipeline.receive import Limits, Receive
 from mcp_responder.pipeline.retry import Schedule
-from mcp_responder.pipeline.route import everyone
+from mcp_responder.pipeline.route import MATCHED, Routes, Rule, everyone, read_hours
 from mcp_responder.plumbing import certificates
 from mcp_responder.plumbing.certificates import Certificates
 from mcp_responder.plumbing.http import HttpClient, HttpFailure
@@ -48,7 +49,7 @@ from mcp_responder.ports import (
     Vouch,
     unchecked,
 )
-from mcp_responder.settings import Loaded, Settings, decode, explain
+from mcp_responder.settings import Loaded, Patterns, RouteSettings, Settings, decode, explain
 from mcp_responder.sources import load_sources, sns
 from mcp_responder.sources._reading import READERS
 from mcp_responder.sources.sns import SnsSettings
@@ -80,7 +81,7 @@ def check(loaded: Loaded) -> None:
     sources = build_sources()
     build_receive(loaded.settings, sources, loaded=loaded)
     build_certificates(loaded, sources)
-    build_channels(loaded)
+    build_routes(loaded, build_channels(loaded))
 
 
 def check_bind(settings: Settings) -> None:
@@ -244,8 +245,41 @@ def build_channels(loaded: Loaded) -> dict[str, Channel]:
     return channels
 
 
-def build_route(channels: Mapping[str, Channel]) -> Route:
-    return everyone(tuple(channels))
+def build_routes(loaded: Loaded, channels: Iterable[str]) -> Routes:
+    """The configured routes, or one to everybody. Raises Misconfigured."""
+    names = tuple(channels)
+    return Routes([_rule(number, route, names, loaded) for number, route in enumerate(loaded.settings.routes)], names)
+
+
+def _rule(number: int, route: RouteSettings, channels: tuple[str, ...], loaded: Loaded) -> Rule:
+    place = loaded.origins.get("routes", loaded.file) or "configuration"
+    for key, names in (("channels", route.channels), ("fallback", route.fallback)):
+        for name in names:
+            if name not in channels:
+                close = difflib.get_close_matches(name, channels, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else f"configured are: {', '.join(channels)}."
+                raise Misconfigured(f"routes[{number}].{key}", place, f"there is no channel '{name}'; {hint}")
+    try:
+        hours = tuple(read_hours(text) for text in _patterns(route.hours))
+    except ValueError as error:
+        raise Misconfigured(f"routes[{number}].hours", place, f"{error}.") from error
+    worst = frozenset(severity for severity in Severity if severity.rank <= route.at_least.rank)
+    severities = worst & frozenset(route.severity or Severity)
+    if not severities:
+        raise Misconfigured(f"routes[{number}].severity", place, "none of it is at_least that severe; leave one out.")
+    return Rule(
+        severities=severities,
+        patterns={field: found for field in MATCHED if (found := _patterns(getattr(route, field)))},
+        labels={name: _patterns(patterns) for name, patterns in route.labels.items()},
+        hours=hours,
+        channels=route.channels,
+        fallback=route.fallback,
+        goes_on=route.goes_on,
+    )
+
+
+def _patterns(given: Patterns) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else given
 
 
 def build_decide(settings: Settings, route: Route) -> Correlate:
@@ -255,7 +289,8 @@ def build_decide(settings: Settings, route: Route) -> Correlate:
         merge_window=timedelta(seconds=correlation.merge_window_seconds),
         reopen_window=timedelta(seconds=correlation.reopen_window_seconds),
     )
-    return Correlate(rules, route)
+    labels = {name for route_settings in settings.routes for name in route_settings.labels}
+    return Correlate(rules, route, sorted(labels))
 
 
 def build_notifier(

@@ -26,7 +26,7 @@ from mcp_responder.model.incident import (
 )
 from mcp_responder.model.message import Receipt
 from mcp_responder.model.task import Confirm
-from mcp_responder.pipeline.correlate import Route, notify
+from mcp_responder.pipeline.correlate import Route, notify, tell
 from mcp_responder.ports import (
     AlertRecord,
     ApiKey,
@@ -234,12 +234,11 @@ class Operations:
     ) -> IncidentView:
         while True:
             done = change(self._store.incident(incident_id).incident)
-            channels = self._route(done.incident) if done.news else ()
-            tasks = notify(done.incident, channels)
+            incident, tasks = tell(done.incident, self._route) if done.news else (done.incident, ())
             if again_at:
-                tasks += notify(done.incident, channels, again_at)
+                tasks += notify(incident, incident.channels, again_at)
             try:
-                self._store.commit(Commit(incident=done.incident, entries=(done.entry,), tasks=tasks))
+                self._store.commit(Commit(incident=incident, entries=(done.entry,), tasks=tasks))
             except Conflict:
                 continue
             return self.incident(incident_id)
@@ -356,7 +355,7 @@ SUPPRESSED = {
     "info": "Its sender says it is information, not an alarm: kept, and nobody was told.",
     "nothing-open": "It resolves an alarm that doesn't fire here.",
     "out-of-order": "A straggler: the same alarm's resolve, later by the sender's clock, was here first.",
-    "no-route": "No channel is configured for it.",
+    "no-route": "No route leads it to a channel.",
     "silenced": "Somebody has silenced the incident that it belongs to: kept in its timeline, and nobody was told.",
     "confirmed": "Its sender asked for a confirmation, and got it. Nobody was told.",
 }

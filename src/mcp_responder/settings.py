@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from mcp_responder.model.alert import Severity
 from mcp_responder.model.errors import Misconfigured
 from mcp_responder.model.severity import SeverityRule
 from mcp_responder.plumbing.secret import Secret, read_secret
@@ -75,6 +76,34 @@ class Retry(Section, frozen=True, kw_only=True):
     """After this long a delivery is a dead letter."""
 
 
+Patterns = str | tuple[str, ...]
+
+
+class RouteSettings(Section, frozen=True, kw_only=True):
+    """Who hears of what. What is left out fits everything; patterns may hold * and ?, in any case of letters."""
+
+    severity: tuple[Severity, ...] = ()
+    """Severities that it is for."""
+    at_least: Severity = Severity.LOW
+    """The least severity that it is for."""
+    source: Patterns = ()
+    """Pattern, or patterns, of the source's name."""
+    service: Patterns = ()
+    """Pattern, or patterns, of the service."""
+    environment: Patterns = ()
+    """Pattern, or patterns, of the environment."""
+    labels: dict[str, Patterns] = {}
+    """Label of the incident's first alert -> pattern, or patterns."""
+    hours: Patterns = ()
+    """When the news comes in: as in "Mon-Fri 09:00-18:00 Europe/Berlin"; several may be given."""
+    channels: tuple[str, ...] = ()
+    """Channels that are told; none: nobody."""
+    fallback: tuple[str, ...] = ()
+    """Channels that are told in place of one that can't be."""
+    goes_on: bool = msgspec.field(default=False, name="continue")
+    """Whether the routes below it are looked at, too; else the first that fits decides."""
+
+
 class Log(Section, frozen=True, kw_only=True):
     """The service's own log, on standard error."""
 
@@ -113,6 +142,8 @@ class Settings(Section, frozen=True, kw_only=True):
     """Rules {pattern, severity} that judge an alert whose sender gives no severity; tried before the shipped ones."""
     channels: dict[str, dict[str, Any]] = {}
     """Who is told: a table a channel. ``kind`` is the channel's name if left out. None configured: the console."""
+    routes: tuple[RouteSettings, ...] = ()
+    """Who hears of what: a table a route, [[routes]], tried in their order. None: every channel hears of everything."""
     log: Log = Log()
 
 
@@ -212,8 +243,13 @@ def explain(
         words = f"there is no such key{_suggestion(unknown[1], into, f'{parent}.'.removeprefix(prefix))}"
     if "enum value" in words:
         words = f"{words}; use one of: {', '.join(_choices(into, f'{key}.'.removeprefix(prefix)))}"
-    place = next((origins[k] for k in origins if k == key or k.startswith((f"{key}.", f"{key}["))), str(path or "file"))
+    place = next((origins[k] for k in origins if _same(k, key)), str(path or "file"))
     return Misconfigured(key, place, f"{words[:1].lower()}{words[1:]}{'' if words.endswith('?') else '.'}")
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether one key stands in the other."""
+    return one == other or one.startswith((f"{other}.", f"{other}[")) or other.startswith(f"{one}[")
 
 
 def _choices(into: Any, path: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A storm in words: what every channel says of a digest. Plain text, to be escaped as the channel escapes everything."""
+"""A storm in words: what every channel says of a digest. Plain text: to be escaped as any other."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ async def run(loaded: Loaded) -> None:
     tls = bool(settings.tls_certificate)
     url = address(listener, tls=tls)
     store = SqliteStore(folder, app.clock)
-    route = app.build_route(channels)
+    route = app.build_routes(loaded, channels)
     operations = Operations(store, app.clock, route)
     # While this thread may still wait for the writer: below, the writer hands over to this thread's loop.
     first_token = first_key(operations, settings)
@@ -144,6 +144,8 @@ async def run(loaded: Loaded) -> None:
     # What an alert leaves behind is freed by counting; the collector need not look after every few of them.
     gc.set_threshold(20_000, 50, 100)
     gc.freeze()
+    for doubt in route.doubts():
+        log.warning("route_doubtful", reason=doubt)
     law = asyncio.create_task(keep_the_law(operations))
     log.info("door_started", url=url, data_dir=str(folder.absolute()), config=loaded.file)
     try:

@@ -273,7 +273,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     channels = {name: Steady(channel, metrics) for name, channel in app.build_channels(loaded).items()}
-    route = app.build_route(channels)
+    route = app.build_routes(loaded, channels)
     public_url = (settings.public_url or os.environ.get(PUBLIC_URL, "")).rstrip("/")
     notifier = app.build_notifier(settings, store, route, public_url, metrics.delivery)
     analyzer = app.build_analyzer(settings, store, route)

@@ -12,6 +12,7 @@ whether it is news (``news`` counts up, and every channel is brought up to date 
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -90,6 +91,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The alert that opened it."""
     silenced_until: datetime | None = None
     silenced_by: str = ""
+    channels: tuple[str, ...] = ()
+    """Who hears of its latest news."""
+    labels: Mapping[str, str] = {}
+    """Those of its first alert that a route looks at."""
 
     @property
     def silent(self) -> bool:
@@ -158,8 +163,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     news: bool = True
 
 
-def open_incident(alert: Alert, incident_id: str, identity: str) -> Change:
-    """A first firing makes an incident."""
+def open_incident(alert: Alert, incident_id: str, identity: str, labels: Collection[str] = ()) -> Change:
+    """A first firing makes an incident, which keeps these labels."""
     incident = Incident(
         incident_id=incident_id,
         identity=identity,
@@ -174,6 +179,7 @@ def open_incident(alert: Alert, incident_id: str, identity: str) -> Change:
         opened_at=alert.received_at,
         owner=alert.owner,
         alert_id=alert.alert_id,
+        labels={name: alert.labels[name] for name in labels if name in alert.labels},
     )
     return Change(incident=incident, entry=_entry(Event.OPENED, alert))
 

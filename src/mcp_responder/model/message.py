@@ -47,8 +47,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     late_seconds: int = 0
     """How much later than planned it goes out; 0 when on time."""
     instead: str = ""
-    """Why it is told here and not where it should be, as a sentence to show ("slack couldn't be reached since 10:02 UTC;
-    told here instead."); empty when this is its place."""
+    """Why it is told here and not where it should be, as a sentence to show ("slack couldn't be reached since 10:02
+    UTC; told here instead."); empty when this is its place."""
     digest: Digest | None = None
 
 

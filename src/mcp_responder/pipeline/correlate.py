@@ -5,7 +5,7 @@ Pure: the store calls it inside ``accept``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -55,11 +55,12 @@ def _digest(*parts: str) -> str:
 
 
 class Correlate:
-    """``decide`` with its settings: rules and routes."""
+    """``decide`` with its settings: rules, routes, and the labels that routes look at."""
 
-    def __init__(self, rules: Rules, route: Route) -> None:
+    def __init__(self, rules: Rules, route: Route, labels: Collection[str] = ()) -> None:
         self._rules = rules
         self._route = route
+        self._labels = tuple(labels)
 
     def __call__(self, alert: Alert, situation: Situation) -> Verdict:
         if alert.status is Status.INFO:
@@ -94,17 +95,17 @@ class Correlate:
         # An alert opens one incident at most, so the incident's name can come from the alert's. The time in front keeps
         # the names of a storm together: an index is written in one place then.
         name = f"inc_{int(alert.received_at.timestamp()):08x}{alert.alert_id[:12]}"
-        change = changes.open_incident(alert, name, identity_of(alert, self._rules.identity))
+        change = changes.open_incident(alert, name, identity_of(alert, self._rules.identity), self._labels)
         return self._told(alert, change, analyze=True, wait_for_analysis=not alert.severity.pages)
 
     def _told(self, alert: Alert, change: Change, *, analyze: bool = False, wait_for_analysis: bool = False) -> Verdict:
-        incident = change.incident
-        channels = self._route(incident)
-        tasks = () if wait_for_analysis else notify(incident, channels)
+        incident, tasks = tell(change.incident, self._route)
+        if wait_for_analysis:
+            tasks = ()
         if analyze:
             tasks += (Task(work=Analyze(incident.incident_id), severity=incident.severity),)
         return Verdict(
-            outcome="suppressed:silenced" if incident.silent else "" if channels else "suppressed:no-route",
+            outcome="suppressed:silenced" if incident.silent else "" if incident.channels else "suppressed:no-route",
             incident_id=incident.incident_id,
             firing=alert.status is Status.FIRING,
             changed=(incident,),
@@ -137,10 +138,16 @@ class Correlate:
         )
 
 
+def tell(incident: Incident, route: Route) -> tuple[Incident, tuple[Task, ...]]:
+    """The incident with who hears of its latest news, and what that takes: nothing if a silence keeps it."""
+    channels = route(incident)
+    if channels != incident.channels:
+        incident = msgspec.structs.replace(incident, channels=channels)
+    return incident, () if incident.silent else notify(incident, channels)
+
+
 def notify(incident: Incident, channels: tuple[str, ...], at: datetime | None = None) -> tuple[Task, ...]:
-    """One task a channel, so that a dead one can't delay the others; none for news that a silence keeps."""
-    if incident.silent:
-        return ()
+    """One task a channel, so that a dead one can't delay the others."""
     return tuple(
         Task(work=Notify(incident.incident_id, channel), severity=incident.severity, not_before=at, first_due=at)
         for channel in channels

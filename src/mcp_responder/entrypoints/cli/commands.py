@@ -199,6 +199,26 @@ def _comment(parser: ArgumentParser) -> None:
     parser.add_argument("text", nargs="+", metavar="TEXT", help="the words; - takes them from standard input")
 
 
+def _time(text: str) -> str:
+    """A time (of UTC if it names no other)."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"'{text}' is no time; write 2026-11-22T03:00:00Z") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+def _test_routes(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--severity", type=str.upper, choices=SEVERITIES, required=True, metavar="SEVERITY", help=", ".join(SEVERITIES)
+    )
+    parser.add_argument("--source", default="", metavar="NAME", help="the source that it comes from")
+    parser.add_argument("--service", default="", metavar="NAME", help="the service that it is about")
+    parser.add_argument("--environment", default="", metavar="NAME", help="production, staging, ...")
+    parser.add_argument("--label", action="append", metavar="NAME=VALUE", help="a label; may be repeated")
+    parser.add_argument("--at", type=_time, metavar="TIME", help="when, as 2026-11-22T03:00:00Z (default: now)")
+
+
 def _silence(parser: ArgumentParser) -> None:
     _id(parser)
     parser.add_argument("--minutes", type=_count, default=60, metavar="N", help="how long (default: 60)")
@@ -314,6 +334,13 @@ COMMANDS = (
     Command("channels list", "plugins:list_channels", "List who is told.", "channels"),
     Command("channels show", "plugins:show_channel", "Show one channel.", "channels show webhook", _name),
     Command("channels test", "plugins:test_channel", "Send a test message.", "channels test webhook", _name),
+    Command(
+        "routes test",
+        "routes:test_routes",
+        "Say who would hear of an incident, by the settings here; nothing is sent.",
+        "routes test --severity CRITICAL --service checkout --at 2026-11-22T03:00:00Z",
+        _test_routes,
+    ),
     Command("keys list", "keys:list_keys", "List API keys, without their secrets.", "keys"),
     Command(
         "keys create",
@@ -341,10 +368,11 @@ GROUPS = {
     "incidents": "what is broken",
     "sources": "who can be heard",
     "channels": "who is told",
+    "routes": "who hears of what",
     "keys": "who may call the API",
     "config": "what is set",
 }
-LISTED_BY_DEFAULT = frozenset(GROUPS) - {"config"}
+LISTED_BY_DEFAULT = frozenset(GROUPS) - {"config", "routes"}
 
 
 # ------------------------------------------------------------------------------------------------------------- parser

@@ -47,11 +47,15 @@ def check(args: Namespace, terminal: Terminal) -> int:
     loaded = load(os.environ, Path.cwd())
     app.check(loaded)
     channels = sorted(app.build_channels(loaded))
+    doubts = list(app.build_routes(loaded, channels).doubts())
     if args.json:
-        terminal.json(msgspec.json.encode({"valid": True, "file": loaded.file, "channels": channels}))
+        told = {"valid": True, "file": loaded.file, "channels": channels, "doubts": doubts}
+        terminal.json(msgspec.json.encode(told))
     else:
         where = loaded.file or "no file, only defaults and the environment"
         terminal.say(f"The configuration is valid ({where}). Told are: {', '.join(channels)}.")
+        for doubt in doubts:
+            terminal.say(f"Doubtful: {doubt}")
     return OK
 
 

@@ -18,6 +18,7 @@ from mcp_responder.ports import Accepted, Incoming, LaneDepth
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 LINES_A_SECOND = 20
+NO_ROUTE = "suppressed:no-route"
 
 log = structlog.get_logger()
 
@@ -64,9 +65,10 @@ class Watch:
         self._lines += 1
         if self._lines > LINES_A_SECOND or answer.verdict is None:
             return
+        nobody = answer.verdict.outcome == NO_ROUTE
         for incident in answer.verdict.changed:
-            log.info(
-                f"incident_{incident.event}",
+            (log.warning if nobody else log.info)(
+                "nobody_told" if nobody else f"incident_{incident.event}",
                 function="reception",
                 alert_id=answer.alert_id,
                 incident_id=incident.incident_id,
