@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from mcp_responder.plumbing.http import HttpClient
 from mcp_responder.ports import Channel, Delivered
 
 from .messages import NOW
-from .server import Reply, ScriptedServer, scripted_server
+from .server import Reply, scripted_server
 
 OK = Reply()
 TIMEOUT = 0.25
@@ -32,7 +32,7 @@ class Row:
     """One channel and what is particular to it."""
 
     kind: str
-    settings: Callable[[ScriptedServer], dict[str, Any]]
+    settings: Callable[[Any], dict[str, Any]]
     """Its table in the configuration, for this other side."""
     heard: Callable[[Stand], list[str]]
     """Every message that the other side took, in order, as text that can be searched."""
@@ -43,6 +43,8 @@ class Row:
     dangerous: tuple[str, ...]
     """What may not be heard when an alert holds HOSTILE."""
     over_http: bool = True
+    other_side: Callable[[], AbstractContextManager[Any]] = scripted_server
+    """Opens it; a channel that isn't over HTTP may bring its own."""
     happy: Reply = OK
     """How the other side takes a message."""
     secrets: tuple[str, ...] = ()
@@ -62,7 +64,7 @@ class Stand:
     row: Row
     channel: Channel
     settings: Any
-    server: ScriptedServer
+    server: Any
     stdout: io.StringIO
 
     def heard(self) -> list[str]:
@@ -74,8 +76,9 @@ def stand_of(row: Row) -> Iterator[Stand]:
     """Build the channel as the product does: from its table, by its kind."""
     http, stdout = HttpClient(), io.StringIO()
     kind = load_kinds()[row.kind]
-    with scripted_server() as server:
-        server.script(row.happy)
+    with row.other_side() as server:
+        if row.over_http:
+            server.script(row.happy)
         settings = kind.read(row.settings(server))
         channel = kind.build("night", settings, Services(http=http, clock=lambda: NOW, stdout=stdout))
         try:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from email.message import EmailMessage
 
 import pytest
 
@@ -18,7 +19,9 @@ from mcp_responder.model.errors import Permanent, ResponderError, Transient
 from mcp_responder.model.incident import Event
 from mcp_responder.ports import Delivered
 
+from . import jira_server
 from .conformance import HOSTILE, TIMEOUT, Row, Stand, stand_of
+from .mail_server import CERTIFICATE, PASSWORD, USER, mail_server
 from .messages import NEWS, a_message, a_message_of, an_analysis, an_incident, receipt_of
 from .server import Reply
 
@@ -48,7 +51,55 @@ def _texts(value: object) -> Iterator[str]:
 
 OF_SLACK = ("\x1b", "\x00", "\x07", "\x9b", "\u202e", "\u2028", "\ufeff", "\r", "<script", "<!channel")
 
+
+def _mailed(stand: Stand) -> list[str]:
+    """Headers as people see them, and both parts."""
+    return [_read(mail) for mail in stand.server.mails]
+
+
+def _read(mail: EmailMessage) -> str:
+    parts = (mail.get_body(("plain",)), mail.get_body(("html",)))
+    headers = (f"{name}: {value}" for name, value in mail.items())
+    return "\n".join((*headers, *(part.get_content() for part in parts if part))).replace("\r\n", "\n")
+
+
 ROWS = (
+    Row(
+        kind="mail",
+        settings=lambda server: {
+            "host": "localhost",
+            "port": server.port,
+            "ca_file": CERTIFICATE,
+            "user": USER,
+            "password": PASSWORD,
+            "sender": "Responder <responder@example.com>",
+            "to": ["ops@example.com", "Ann <ann@example.com>"],
+            "timeout_seconds": 20,
+        },
+        heard=_mailed,
+        follows=lambda first, second: f"In-Reply-To: {first.reference}\n" in second,
+        marks=("may be a repeat", "late by 0:12:34"),
+        dangerous=("\x1b", "\x00", "\x07", "\x9b", "\u202e", "\u2028", "\ufeff", "\r"),
+        over_http=False,
+        other_side=mail_server,
+        secrets=(PASSWORD,),
+    ),
+    Row(
+        kind="jira",
+        settings=lambda server: {
+            "url": server.url,
+            "email": jira_server.EMAIL,
+            "token": jira_server.TOKEN,
+            "project": "OPS",
+            "timeout_seconds": TIMEOUT,
+        },
+        heard=lambda stand: jira_server.heard(stand.server.asked),
+        follows=lambda first, second: f"/issue/{first.reference}" in second and first.reference == "OPS-12",
+        marks=("May be a repeat", "late by 0:12:34"),
+        dangerous=("\x1b", "\x00", "\x07", "\x9b", "\u202e", "\u2028", "\ufeff", "\r"),
+        happy=Reply(201, {"content-type": "application/json"}, b'{"id": "10012", "key": "OPS-12"}'),
+        secrets=(jira_server.TOKEN, "aW5jaWRlbnRzQGV4YW1wbGUuY29tOlQwSzNOLW9mLXRoZS1hY2NvdW50"),
+    ),
     Row(
         kind="slack",
         settings=lambda server: {
