@@ -33,7 +33,13 @@ EXAMPLES = {
     "routes": ROUTES,
 }
 """Tables whose keys are the user's own."""
-REQUIRED = {"channels.webhook.url": "https://ops.example.com/incidents"}
+REQUIRED = {
+    "channels.jira.url": "https://example.atlassian.net",
+    "channels.jira.email": "incidents@example.com",
+    "channels.jira.token": "ATATT3x...",
+    "channels.jira.project": "OPS",
+    "channels.webhook.url": "https://ops.example.com/incidents",
+}
 """Settings without a default."""
 
 FILE_HEAD = """\
@@ -139,7 +145,13 @@ def _settings(kind: type[msgspec.Struct], prefix: str) -> list[Setting]:
 
 def _setting(field: msgspec.structs.FieldInfo, prefix: str, docs: dict[str, str]) -> Setting:
     key = prefix + field.name
-    return Setting(key, _toml(field.default) if field.default is not msgspec.NODEFAULT else "", docs[field.name])
+    return Setting(key, _default(field), docs[field.name])
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    """As TOML writes it; empty if there is none."""
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return "" if default is msgspec.NODEFAULT else _toml(default)
 
 
 def _toml(value: object) -> str:
@@ -210,7 +222,7 @@ def _page_lines() -> Iterator[str]:
 def _route_table() -> Iterator[str]:
     docs = field_docs(RouteSettings)
     rows = (
-        (code(field.encode_name), code(_toml(field.default)), docs[field.name])
+        (code(field.encode_name), code(_default(field)), docs[field.name])
         for field in msgspec.structs.fields(RouteSettings)
     )
     return table(("key", "default", "what it is for"), rows)
