@@ -229,6 +229,10 @@ class Operations:
     def comment(self, incident_id: str, who: str, text: str) -> IncidentView:
         return self._change(incident_id, lambda incident: changes.comment(incident, who, self._clock(), text))
 
+    def incident_of(self, channel: str, reference: str) -> str:
+        """The id of the incident that a channel's other side knows by that reference. Raises NotFound."""
+        return self._store.incident_of(channel, reference)
+
     def _change(
         self, incident_id: str, change: Callable[[Incident], Change], again_at: datetime | None = None
     ) -> IncidentView:

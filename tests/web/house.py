@@ -64,6 +64,7 @@ class House:
         self.tokens = {scope: self.key(scope, scope) for scope in SCOPES} | {"all": self.key("all", *SCOPES)}
         self.authenticator = Authenticator(self.store.keys, self.clock, Secret(MASTER), "token-of-this-start")
         self.channel = FakeChannel("ops")
+        self.channels: dict[str, Any] = {"ops": self.channel}
         self.sources = {"grafana": a_source("grafana"), "syslog": a_source("syslog", "text/plain")}
         self.reason = ""
         self.settings = Settings(http=Http(cors_origins=(ORIGIN,), body_limit=BODY_LIMIT), **settings)
@@ -71,7 +72,7 @@ class House:
             operations=self.operations,
             authenticator=self.authenticator,
             sources=self.sources,
-            channels={"ops": self.channel},
+            channels=self.channels,
             settings=self.settings,
             metrics=lambda: b"# HELP up It is.\nup 1\n",
             ready=lambda: self.reason,

@@ -22,11 +22,12 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
+from mcp_responder.channels import _digest
 from mcp_responder.channels._slack_text import code, code_block, line, link, moment, words
 from mcp_responder.model.alert import Severity
 from mcp_responder.model.analysis import Analysis, RootCause, Step
 from mcp_responder.model.incident import Event, Incident, IncidentStatus, TimelineEntry
-from mcp_responder.model.message import Message
+from mcp_responder.model.message import Digest, Message
 
 BUDGET = 8000
 """Characters of the analysis, after escaping."""
@@ -85,26 +86,33 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 def render(message: Message, now: datetime, *, buttons: bool) -> Rendered:
     """The whole message; ``buttons`` only where somebody listens to them."""
-    incident, headline = message.incident, headline_of(message.incident)
-    pages = [list(_page(message, now, buttons=buttons))]
-    if message.analysis:
+    incident, headline = message.incident, headline_of(message)
+    if message.digest:
+        pages = [list(_storm(message, message.digest))]
+        header = PlainTextObject(text=line(f"🌩️ {_digest.title(message.digest)}", LONGEST_HEADER), emoji=False)
+    else:
+        pages = [list(_page(message, now, buttons=buttons))]
+        header = _header(incident)
+    if message.analysis and not message.digest:
         pages.append(list(_within(BUDGET, _analysis(message, message.analysis))))
     return Rendered(
         text=_marked(headline, message),
-        blocks=[HeaderBlock(text=_header(incident))],
+        blocks=[HeaderBlock(text=header)],
         attachments=[BlockAttachment(blocks=blocks, color=colour_of(incident), fallback=headline) for blocks in pages],
     )
 
 
 def plain(message: Message) -> str:
     """The same in a few words, for a Slack that takes nothing else."""
-    cause = message.analysis.root_cause.statement if message.analysis else ""
-    parts = (_marked(headline_of(message.incident), message), words(cause, LONGEST_TEXT), message.incident.incident_id)
+    cause = message.analysis.root_cause.statement if message.analysis and not message.digest else ""
+    parts = (_marked(headline_of(message), message), words(cause, LONGEST_TEXT), message.incident.incident_id)
     return "\n".join(filter(None, (*parts, link("Details", message.url) if message.url else "")))
 
 
 def replies(message: Message, told: int) -> Reply | None:
     """What belongs into the thread of a message that showed the news up to number ``told``."""
+    if message.digest:
+        return None
     news = [entry for entry in message.timeline if entry.event not in NO_NEWS]
     fresh = [entry for entry in news[-max(message.news - told, 1) :] if entry.event in IN_THREAD][-MOST_REPLIES:]
     if not fresh and message.event in IN_THREAD:
@@ -113,12 +121,15 @@ def replies(message: Message, told: int) -> Reply | None:
         return None
     broadcast = any(entry.event in BROADCAST for entry in fresh)
     told_lines = [_told(entry, message) for entry in fresh]
-    first = [f"{SIGNS[message.incident.severity]} {headline_of(message.incident)}"] if broadcast else []
+    first = [f"{SIGNS[message.incident.severity]} {headline_of(message)}"] if broadcast else []
     return Reply(text="\n".join([*first, *told_lines, *map(_plain_mark, marks(message))]), broadcast=broadcast)
 
 
-def headline_of(incident: Incident) -> str:
+def headline_of(message: Message) -> str:
     """What fits on a lock screen: how bad, where, what."""
+    if message.digest:
+        return words(_digest.title(message.digest), LONGEST_HEADLINE)
+    incident = message.incident
     status = "RESOLVED: " if incident.status is IncidentStatus.RESOLVED else ""
     service = f"{words(incident.service, LONGEST_NAME)}: " if incident.service.strip() else ""
     return f"{status}{incident.severity} {service}{words(incident.title, LONGEST_HEADLINE)}"
@@ -134,6 +145,8 @@ def marks(message: Message) -> Iterator[str]:
         yield "⚠️ may be a repeat: an earlier try was cut off and may have arrived"
     if message.late_seconds:
         yield f"⏱️ late by {timedelta(seconds=message.late_seconds)}"
+    if message.instead:
+        yield f"↪️ {words(message.instead, LONGEST_TEXT)}"
 
 
 # ----------------------------------------------------------------------------------------------------------- the page
@@ -163,6 +176,12 @@ def _page(message: Message, now: datetime, *, buttons: bool) -> Iterator[Block]:
     if actions := _actions(incident, now) if buttons else ():
         yield ActionsBlock(elements=[_button(action, incident.incident_id) for action in actions])
     yield from _context([_links(message)])
+
+
+def _storm(message: Message, digest: Digest) -> Iterator[Block]:
+    """Many incidents in one message."""
+    yield from _sections(f"*{words(_digest.title(digest), LONGEST_TITLE)}*", map(_text, _digest.lines(digest)))
+    yield from _context(list(marks(message)))
 
 
 def _facts(message: Message) -> Iterator[tuple[str, str]]:

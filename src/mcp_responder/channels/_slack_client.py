@@ -28,8 +28,8 @@ AGAIN = frozenset(
     }
 )
 """Errors that pass."""
-GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
-"""The message that was to be edited, or answered to, can't be any more."""
+GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found"})
+"""The message that was to be edited can't be any more."""
 TOO_MUCH = frozenset(
     {
         *("msg_too_long", "msg_blocks_too_long", "invalid_blocks", "invalid_blocks_format", "invalid_attachments"),

@@ -119,6 +119,13 @@ class Place(NamedTuple):
         return f"{self.channel}:{self.ts}"
 
 
+class Written(NamedTuple):
+    """What Slack answered to a message, and what it didn't take of it."""
+
+    answer: Mapping[str, Any]
+    detail: str = ""
+
+
 # ---------------------------------------------------------------------------------------------------------- as an app
 
 
@@ -139,40 +146,37 @@ class SlackApp:
         """Post, or edit what was posted, and say in the thread what an edit hides. Raises Transient or Permanent."""
         known = Place.read(previous.reference) if previous else None
         place = known or (self._found(message) if message.doubtful else None)
-        edited = self._edit(place, message) if place else False
-        if place is None or not edited:
-            place = self._post(message)
+        written = self._edited(place, message) if place else None
+        if place and written:
+            unsaid = self._reply(place, message, previous.news if previous and known else message.news - 1)
         else:
-            self._reply(place, message, previous.news if previous and known else message.news - 1)
-        return Delivered(reference=place.reference)
+            unsaid = ""
+            written = self._write("chat_postMessage", message, channel=self._settings.channel)
+            place = Place(str(written.answer.get("channel", "")), str(written.answer.get("ts", "")))
+        return Delivered(reference=place.reference, detail="; ".join(filter(None, (written.detail, unsaid))))
 
     def called(self, callback: Callback) -> Called:
         """Raises Unverified unless Slack has signed it, and InvalidRequest."""
         return self._calls.read(callback)
 
     def answer(self, called: Called, words: str) -> None:
-        """Shown to the one who pressed, and to nobody else."""
+        """Shows words to the one who pressed, and to nobody else."""
         self._calls.answer(called, words)
 
     # -------------------------------------------------------------------------------------------------------- posting
 
-    def _post(self, message: Message) -> Place:
-        answer = self._write("chat_postMessage", message, channel=self._settings.channel)
-        return Place(str(answer.get("channel", "")), str(answer.get("ts", "")))
-
-    def _edit(self, place: Place, message: Message) -> bool:
-        """Whether the message was there to be edited."""
+    def _edited(self, place: Place, message: Message) -> Written | None:
+        """Edit it. None if it isn't there any more."""
         from mcp_responder.channels._slack_client import GONE, Refusal
 
         try:
-            self._write("chat_update", message, channel=place.channel, ts=place.ts)
+            return self._write("chat_update", message, channel=place.channel, ts=place.ts)
         except Refusal as refusal:
-            if refusal.word in GONE or refusal.word == "channel_not_found":
-                return False
+            if refusal.word in GONE:
+                return None
             raise
-        return True
 
-    def _write(self, method: str, message: Message, **where: str) -> Mapping[str, Any]:
+    def _write(self, method: str, message: Message, **where: str) -> Written:
         """Send it with everything, or in plain words if Slack finds fault with that."""
         from mcp_responder.channels._slack_blocks import plain
         from mcp_responder.channels._slack_client import TOO_MUCH, Refusal
@@ -182,24 +186,33 @@ class SlackApp:
             shared |= {"unfurl_links": False, "unfurl_media": False}
         whole = self._rendered(message)
         try:
-            return self._api.call(method, text=whole.text, blocks=whole.blocks, attachments=whole.attachments, **shared)
+            blocks, attachments = whole.blocks, whole.attachments
+            return Written(self._api.call(method, text=whole.text, blocks=blocks, attachments=attachments, **shared))
         except Refusal as refusal:
             if refusal.word not in TOO_MUCH:
                 raise
-        return self._api.call(method, text=plain(message), blocks=[], attachments=[], **shared)
+            detail = f"sent as plain text: {refusal}"
+        return Written(self._api.call(method, text=plain(message), blocks=[], attachments=[], **shared), detail)
 
     def _rendered(self, message: Message) -> Rendered:
         from mcp_responder.channels._slack_blocks import render
 
         return render(message, self._services.clock(), buttons=bool(self._settings.signing_secret))
 
-    def _reply(self, place: Place, message: Message, told: int) -> None:
-        """Say in the thread what came after news number ``told``, unless an earlier try already has."""
+    def _reply(self, place: Place, message: Message, told: int) -> str:
+        """Say in the thread what came after news number ``told``, unless an earlier try already has.
+
+        Answers why Slack won't ever take it; the message itself is edited by then.
+        """
         from mcp_responder.channels._slack_blocks import replies
 
         reply = replies(message, told)
         if reply and not (message.doubtful and self._replied(place, message)):
-            self._post_reply(place, message, reply)
+            try:
+                self._post_reply(place, message, reply)
+            except Permanent as refusal:
+                return f"not said in the thread: {refusal}"
+        return ""
 
     def _post_reply(self, place: Place, message: Message, reply: Reply) -> None:
         self._api.call(
@@ -218,7 +231,7 @@ class SlackApp:
     # -------------------------------------------------------------------------------------------------- finding again
 
     def _metadata(self, message: Message) -> dict[str, Any]:
-        payload = {"incident": message.incident.incident_id, "delivery": message.delivery_id}
+        payload = {"incident": _subject(message), "delivery": message.delivery_id}
         return {"event_type": EVENT_TYPE, "event_payload": payload}
 
     def _found(self, message: Message) -> Place | None:
@@ -228,7 +241,7 @@ class SlackApp:
         for one in self._messages("conversations_history", channel=channel, oldest=oldest):
             told = _told_in(one)
             first = one.get("thread_ts", one.get("ts")) == one.get("ts")
-            if first and told.get("incident") == message.incident.incident_id and one.get("ts"):
+            if first and told.get("incident") == _subject(message) and one.get("ts"):
                 return Place(channel, str(one["ts"]))
         return None
 
@@ -279,6 +292,11 @@ class SlackApp:
         return SlackApi(sender, services.clock, self._settings.token.reveal(), self._settings.base_url)
 
 
+def _subject(message: Message) -> str:
+    """What a message is about, in its metadata."""
+    return f"storm of {message.digest.since.isoformat()}" if message.digest else message.incident.incident_id
+
+
 def _told_in(one: Mapping[str, Any]) -> Mapping[str, Any]:
     """What our metadata says in a message of Slack's; empty if it isn't ours."""
     metadata = _object(one.get("metadata"))
@@ -318,10 +336,11 @@ class SlackWebhook:
             return Delivered(reference=told)
         # What was told of the analysis isn't said again at the end.
         over = now.startswith("resolved") and told != ""
-        self._post(msgspec.structs.replace(message, analysis=None) if over else message)
-        return Delivered(reference=now)
+        detail = self._post(msgspec.structs.replace(message, analysis=None) if over else message)
+        return Delivered(reference=now, detail=detail)
 
-    def _post(self, message: Message) -> None:
+    def _post(self, message: Message) -> str:
+        """What Slack didn't take of it."""
         from mcp_responder.channels._slack_blocks import plain, render
         from mcp_responder.channels._slack_client import TOO_MUCH
 
@@ -337,6 +356,8 @@ class SlackWebhook:
             if not any(str(refusal).endswith(f": {word}") for word in TOO_MUCH):
                 raise self._explained(refusal) from None
             self._send({"text": plain(message)})
+            return f"sent as plain text: {refusal}"
+        return ""
 
     def _send(self, body: object) -> None:
         headers = {"content-type": "application/json"}
@@ -351,6 +372,9 @@ class SlackWebhook:
 
 def _standing(message: Message) -> str:
     """What a message says: ``open`` or ``resolved``, and which analysis."""
+    if message.digest:
+        over = all(incident.status is IncidentStatus.RESOLVED for incident in message.digest.incidents)
+        return "resolved" if over else "open"
     status = "resolved" if message.incident.status is IncidentStatus.RESOLVED else "open"
     return f"{status} {message.analysis.made_at.isoformat()}" if message.analysis else status
 

@@ -17,6 +17,7 @@ from starlette.routing import Match
 from mcp_responder.entrypoints.web.auth import Authenticator
 from mcp_responder.entrypoints.web.handlers import (
     AlertHandlers,
+    CallbackHandlers,
     IncidentHandlers,
     KeyHandlers,
     PlugInHandlers,
@@ -73,6 +74,7 @@ def create_api(
         AlertHandlers(operations, clock),
         IncidentHandlers(operations, clock),
         PlugInHandlers(sources, channels, clock),
+        CallbackHandlers(operations, channels),
         KeyHandlers(operations, authenticator),
         ServiceHandlers(operations, metrics, ready, dead_letters, metrics_open=_is_private(settings)),
     )

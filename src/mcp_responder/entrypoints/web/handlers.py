@@ -5,6 +5,7 @@ They are plain functions, run in threads: the core is synchronous. Every class l
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, TypeVar
@@ -12,7 +13,9 @@ from typing import Annotated, TypeVar
 import msgspec
 from fastapi import Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.background import BackgroundTask
 
+from mcp_responder.channels import Callback, Called, CalledBack, Deed
 from mcp_responder.entrypoints.web.auth import Authenticator, Caller
 from mcp_responder.entrypoints.web.openapi import Route
 from mcp_responder.entrypoints.web.parameters import (
@@ -24,6 +27,7 @@ from mcp_responder.entrypoints.web.parameters import (
     LimitParameters,
     NewKey,
     QueryOf,
+    RawBody,
     Rotation,
     Silence,
     Who,
@@ -33,7 +37,7 @@ from mcp_responder.entrypoints.web.parameters import (
 from mcp_responder.entrypoints.web.problems import HttpProblem
 from mcp_responder.model.alert import Severity
 from mcp_responder.model.analysis import Analysis, Category, MadeBy, RootCause, SeverityAssessment, State
-from mcp_responder.model.errors import NotFound, Permanent, Transient
+from mcp_responder.model.errors import InvalidRequest, NotFound, Permanent, Transient
 from mcp_responder.model.incident import Activity, Event, Incident, IncidentSummary, TimelineEntry
 from mcp_responder.model.message import Message
 from mcp_responder.model.task import DeadLetter
@@ -317,6 +321,90 @@ def sample_analysis(now: datetime) -> Analysis:
         made_by=MadeBy(analyst="test"),
         made_at=now,
     )
+
+
+MOST_CALLS = 10_000
+"""Callbacks that are remembered, so that one that is sent again does nothing."""
+PRESSED = RawBody(
+    "application/x-www-form-urlencoded", {"type": "object", "properties": {"payload": {"type": "string"}}}
+)
+HAPPENED = RawBody("application/json", {"type": "object"})
+
+
+class CallbackHandlers:
+    """What the other sides of channels call. Their signature is the key."""
+
+    def __init__(self, operations: Operations, channels: Mapping[str, Channel]) -> None:
+        self._operations = operations
+        self._channels = channels
+        self._seen: dict[str, None] = {}
+        self._lock = threading.Lock()
+
+    def routes(self) -> tuple[Route, ...]:
+        one = "/v1/channels/{name}"
+        return (
+            Route("POST", f"{one}/actions", self.take_action, "text/plain", problems=(400, 403)),
+            Route("POST", f"{one}/events", self.take_event, "text/plain", problems=(400, 403)),
+        )
+
+    def take_action(self, name: str, request: Request, body: Annotated[bytes, Depends(PRESSED)]) -> Response:
+        """A button of a message was pressed. For the channel's other side, which signs its requests."""
+        return self._take(name, Callback(what="actions", headers=request.headers, body=body))
+
+    def take_event(self, name: str, request: Request, body: Annotated[bytes, Depends(HAPPENED)]) -> Response:
+        """Something happened where a channel tells. For the channel's other side, which signs its requests."""
+        return self._take(name, Callback(what="events", headers=request.headers, body=body))
+
+    def _take(self, name: str, callback: Callback) -> Response:
+        channel = self._channels.get(name)
+        if not isinstance(channel, CalledBack):
+            raise NotFound("channel that takes callbacks", name)
+        called = channel.called(callback)
+        words = self._do_once(name, called, called.deed) if called.deed else ""
+        told = BackgroundTask(channel.answer, called, words) if words and called.answer_to else None
+        return PlainText(called.reply, background=told)
+
+    def _do_once(self, name: str, called: Called, deed: Deed) -> str:
+        """Do it unless it was done; why it can't be done, in words."""
+        call = f"{name}:{called.call_id}"
+        with self._lock:
+            if call in self._seen:
+                return ""
+            self._seen[call] = None
+            if len(self._seen) > MOST_CALLS:
+                del self._seen[next(iter(self._seen))]
+        try:
+            return self._do(name, deed)
+        except BaseException:
+            # It is sent again, and then it is to be done.
+            with self._lock:
+                self._seen.pop(call, None)
+            raise
+
+    def _do(self, name: str, deed: Deed) -> str:
+        operations = self._operations
+        try:
+            incident_id = deed.incident_id or operations.incident_of(name, deed.reference)
+            match deed.verb:
+                case "acknowledge":
+                    operations.acknowledge(incident_id, deed.who)
+                case "resolve":
+                    operations.resolve(incident_id, deed.who)
+                case "reopen":
+                    operations.reopen(incident_id, deed.who)
+                case "silence":
+                    operations.silence(incident_id, deed.who, deed.minutes)
+                case "comment":
+                    operations.comment(incident_id, deed.who, deed.text)
+        except InvalidRequest as refused:
+            return refused.detail
+        return ""
+
+
+class PlainText(Response):
+    """Words as they are."""
+
+    media_type = "text/plain"
 
 
 class KeyHandlers:

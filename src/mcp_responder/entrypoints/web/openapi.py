@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from mcp_responder.entrypoints.web.ingest import CODINGS, IngestView
-from mcp_responder.entrypoints.web.parameters import JsonBody, QueryOf
+from mcp_responder.entrypoints.web.parameters import JsonBody, QueryOf, RawBody
 from mcp_responder.entrypoints.web.problems import MEDIA_TYPE
 from mcp_responder.ports import SourceInfo
 
@@ -93,6 +93,8 @@ class Taken(msgspec.Struct, frozen=True):
 
     query: type[msgspec.Struct] | None
     body: type[msgspec.Struct] | None
+    raw: Json | None = None
+    """Media types and schemas of a body that is read as it comes."""
 
 
 def document(app: FastAPI, routes: Sequence[Route], version: str, sources: Sequence[SourceInfo]) -> bytes:
@@ -121,7 +123,8 @@ def _taken(app: FastAPI, route: Route) -> Taken:
     calls = [dependency.call for dependency in served.dependant.dependencies]
     query = next((call.kind for call in calls if isinstance(call, QueryOf)), None)
     body = next((call.kind for call in calls if isinstance(call, JsonBody)), None)
-    return Taken(query, body)
+    raw = next((call.content for call in calls if isinstance(call, RawBody)), None)
+    return Taken(query, body, raw)
 
 
 def _types(routes: Iterable[Route], taken: Iterable[Taken]) -> Iterator[Any]:
@@ -146,6 +149,8 @@ def _operation(route: Route, takes: Taken, shapes: Shapes, path_parameters: list
     if takes.body:
         needed = any(field.required for field in msgspec.structs.fields(takes.body))
         operation["requestBody"] = {"required": needed, "content": {JSON: {"schema": shapes.of(takes.body)}}}
+    if takes.raw:
+        operation["requestBody"] = {"required": True, "content": takes.raw}
     if route.scope:
         operation["security"] = _security(route.scope)
     return operation
@@ -170,6 +175,7 @@ def _responses(route: Route, takes: Taken, shapes: Shapes) -> Json:
     statuses = {*ALWAYS, *route.problems}
     statuses.update(OF_A_KEY if route.scope else ())
     statuses.update(OF_A_BODY if takes.body else ())
+    statuses.update((413,) if takes.raw else ())
     statuses.update((422,) if takes.query else ())
     statuses.update((404,) if "{" in route.path else ())
     return {str(route.status): _answer(route, shapes), **_problems(statuses)}

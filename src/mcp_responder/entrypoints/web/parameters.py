@@ -234,6 +234,19 @@ class JsonBody(Generic[Shape]):
             raise InvalidRequest("malformed_json", f"The body is not valid JSON: {error}.") from error
 
 
+class RawBody:
+    """FastAPI dependency: the body as it came, exactly, for those who have it signed. ``schema`` describes it.
+
+    Raises InvalidRequest: 413 too_large.
+    """
+
+    def __init__(self, media_type: str, schema: dict[str, Any]) -> None:
+        self.content = {media_type: {"schema": schema}}
+
+    async def __call__(self, request: Request) -> bytes:
+        return await _body(request, request.app.state.body_limit)
+
+
 async def _body(request: Request, limit: int) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
