@@ -33,11 +33,14 @@ EXAMPLES = {
     "routes": ROUTES,
 }
 """Tables whose keys are the user's own."""
-REQUIRED = {
+REQUIRED: dict[str, str | list[str]] = {
     "channels.jira.url": "https://example.atlassian.net",
     "channels.jira.email": "incidents@example.com",
     "channels.jira.token": "ATATT3x...",
     "channels.jira.project": "OPS",
+    "channels.mail.host": "smtp.example.com",
+    "channels.mail.sender": "incidents@example.com",
+    "channels.mail.to": ["oncall@example.com"],
     "channels.webhook.url": "https://ops.example.com/incidents",
 }
 """Settings without a default."""
