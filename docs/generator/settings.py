@@ -41,6 +41,9 @@ REQUIRED: dict[str, str | list[str]] = {
     "channels.mail.host": "smtp.example.com",
     "channels.mail.sender": "incidents@example.com",
     "channels.mail.to": ["oncall@example.com"],
+    "channels.mail.host": "smtp.example.com",
+    "channels.mail.sender": "Responder <responder@example.com>",
+    "channels.mail.to": ["oncall@example.com"],
     "channels.webhook.url": "https://ops.example.com/incidents",
 }
 """Settings without a default."""
