@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from email import policy
 from email.errors import NonASCIILocalPartDefect
-from email.headerregistry import Address
+from email.header import Header
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage
+from email.policy import Policy
 from urllib.parse import quote
 
 import msgspec
@@ -26,6 +28,21 @@ _PRIORITY = {
 """X-Priority, Importance, Priority: each is read by some programs."""
 _CALM = frozenset({Event.ACKNOWLEDGED, Event.SILENCED, Event.RESOLVED})
 """News that nobody has to be woken for."""
+
+
+class _Subject(UniqueUnstructuredHeader, BaseHeader):
+    """Encoded as one, where it must be: Python encodes word by word, and loses the blanks between."""
+
+    def fold(self, *, policy: Policy) -> str:
+        if self.isascii():
+            return super().fold(policy=policy)
+        encoded = Header(str(self), "utf-8", header_name=self.name).encode(linesep=policy.linesep)
+        return f"{self.name}: {encoded}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("subject", _Subject)
+_POLICY = policy.SMTP.clone(header_factory=_HEADERS)
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +97,7 @@ def build(message: Message, previous: Receipt | None, envelope: Envelope, now: d
     made_at = message.analysis.made_at.isoformat() if message.analysis else ""
     said = letter(message, now, reported=bool(told.first) and made_at == told.analysis)
     own = _message_id(message.delivery_id, envelope)
-    mail = EmailMessage(policy=policy.SMTP)
+    mail = EmailMessage(policy=_POLICY)
     mail["From"] = envelope.sender
     mail["To"] = envelope.to
     if envelope.reply_to:
