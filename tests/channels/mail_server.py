@@ -63,7 +63,7 @@ class MailServer:
         if self.answers.get("DATA", "2").startswith(("2", AFTER_TAKING)):
             self.raw.append(envelope.content)
             self.envelopes.append((envelope.mail_from, list(envelope.rcpt_tos), list(envelope.mail_options)))
-            self.encrypted.append(session.ssl is not None)
+            self.encrypted.append(server.transport.get_extra_info("sslcontext") is not None)
         return await self._answer(server, "DATA", "250 OK")
 
     async def handle_QUIT(self, server: SMTP, session: Any, envelope: Any) -> str:  # noqa: N802
@@ -82,7 +82,7 @@ class MailServer:
         assert isinstance(data, LoginPassword)
         login = data.login.decode(), data.password.decode()
         self.logins.append(login)
-        return AuthResult(success=login == (USER, PASSWORD))
+        return AuthResult(success=login == (USER, PASSWORD), handled=False)
 
 
 def tls_of_the_server(certificate: str = CERTIFICATE, key: str = str(TLS / "localhost.key")) -> ssl.SSLContext:
@@ -99,7 +99,8 @@ def mail_server(
     server, secured = MailServer(), context or tls_of_the_server()
     options = {"enable_SMTPUTF8": True, "hostname": "mx.test", **options}
     if login:
-        options |= {"authenticator": server.authenticate, "auth_required": True, "auth_require_tls": tls == "starttls"}
+        strict = tls == "starttls"
+        options |= {"authenticator": server.authenticate, "auth_required": strict, "auth_require_tls": strict}
     if tls == "starttls":
         options |= {"tls_context": secured, "require_starttls": True}
     loop, listener = asyncio.new_event_loop(), socket.create_server(("127.0.0.1", 0))

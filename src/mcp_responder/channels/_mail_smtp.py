@@ -109,7 +109,12 @@ class SmtpSender:
             said = "; ".join(f"{name}: {self._words(*answer)}" for name, answer in error.recipients.items())
             kind = Permanent if all(_lasts(code) for code, _ in answers) else Transient
             return kind(f"{place} accepted no recipient: {shown_line(said, 2 * LONGEST_WORDS)}")
-        if isinstance(error, smtplib.SMTPResponseException) and error.smtp_code > 0:
+        # What smtplib makes up itself comes as text, and is no answer of the server's.
+        if (
+            isinstance(error, smtplib.SMTPResponseException)
+            and error.smtp_code > 0
+            and isinstance(error.smtp_error, bytes)
+        ):
             words, hint = self._words(error.smtp_code, error.smtp_error), _HINTS.get(error.smtp_code, "")
             detail = f"{place} answered {words}{f' ({hint})' if hint else ''}"
             return Permanent(detail) if _lasts(error.smtp_code) else Transient(detail)
@@ -184,7 +189,7 @@ class _Timed(socket.socket):
         count = super().recv_into(*arguments)
         self.heard += count
         if self.heard > LARGEST_TALK:
-            raise ValueError("endless talk")
+            raise ConnectionAbortedError("endless talk")
         return count
 
     def sendall(self, *arguments: Any) -> None:
