@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib.util
+import os
 import random
 import re
 import ssl
@@ -11,9 +13,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
+from mcp_responder.analysts.claude import ClaudeAnalyst
 from mcp_responder.analysts.rules import RulesAnalyst
 from mcp_responder.channels import Services, load_kinds
 from mcp_responder.context.attached import Attached
@@ -34,13 +38,17 @@ from mcp_responder.pipeline.investigate import investigate
 from mcp_responder.pipeline.notify import Notifier, Observe
 from mcp_responder.pipeline.receive import Limits, Receive
 from mcp_responder.pipeline.retry import Schedule
+from mcp_responder.pipeline.remember import Remembering
 from mcp_responder.pipeline.route import MATCHED, Routes, Rule, everyone, read_hours
 from mcp_responder.plumbing import certificates
 from mcp_responder.plumbing.certificates import Certificates
 from mcp_responder.plumbing.http import HttpClient, HttpFailure
 from mcp_responder.ports import (
     Channel,
+    AnalysisCache,
+    Analyst,
     IncidentStore,
+    CostBook,
     Reading,
     Request,
     Source,
@@ -54,6 +62,7 @@ from mcp_responder.sources import load_sources, sns
 from mcp_responder.sources._reading import READERS
 from mcp_responder.sources.sns import SnsSettings
 from mcp_responder.storage.sqlite.store import SqliteStore
+from mcp_responder.storage.memory import MemoryStore
 
 CONSOLE: dict[str, dict[str, object]] = {"console": {}}
 """Who is told when nobody is configured."""
@@ -68,6 +77,8 @@ CONFIRM_SECONDS = 10.0
 OfSources = Mapping[str, SourceSettings]
 """Source -> its settings."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"
+"""Where the SDK looks for a key of Amazon Bedrock."""
 
 
 def clock() -> datetime:
@@ -82,6 +93,7 @@ def check(loaded: Loaded) -> None:
     build_receive(loaded.settings, sources, loaded=loaded)
     build_certificates(loaded, sources)
     build_routes(loaded, build_channels(loaded))
+    build_claude(loaded.settings, MemoryStore(clock))
 
 
 def check_bind(settings: Settings) -> None:
@@ -308,15 +320,40 @@ def _schedule(settings: Settings) -> Schedule:
     )
 
 
-def build_analyzer(settings: Settings, store: IncidentStore, route: Route) -> Analyzer:
+class Memory(IncidentStore, AnalysisCache, CostBook, Protocol):
+    """What an analysis needs of a home."""
+
+
+def build_analyzer(settings: Settings, store: Memory, route: Route) -> Analyzer:
     providers = (History(store), Similar(store), StackTrace())
-    analysts = (RulesAnalyst(),)
+    claude = build_claude(settings, store)
+    analysts: tuple[Analyst, ...] = (RulesAnalyst(),)
+    if claude:
+        analysts = (Remembering(claude, store, store, clock), *analysts)
     deadline = settings.analysis.deadline_seconds
 
     def look_into(subject: Subject) -> Analysis:
         return investigate(subject, providers, analysts, deadline)
 
-    return Analyzer(store, clock, route, look_into)
+    throttle = timedelta(seconds=settings.analysis.throttle_seconds)
+    return Analyzer(store, store, clock, route, look_into, throttle)
+
+
+def build_claude(settings: Settings, book: CostBook) -> ClaudeAnalyst | None:
+    """The model, if a key is configured. Raises Misconfigured if its costs can't be counted."""
+    claude = settings.analysis.claude
+    if not claude.enabled:
+        return None
+    for severity in Severity:
+        model = claude.models.for_(severity)
+        if claude.price(model) is None:
+            words = f"the price of '{model}' isn't known; add a table [analysis.claude.prices.\"{model}\"]."
+            raise Misconfigured(f"analysis.claude.models.{severity.lower()}", "configuration", words)
+    keyless = claude.bedrock_region and not claude.api_key and BEDROCK_KEY not in os.environ
+    if keyless and importlib.util.find_spec("boto3") is None:
+        words = f"give an API key of Bedrock, here or as {BEDROCK_KEY}; or install boto3, which finds AWS credentials."
+        raise Misconfigured("analysis.claude.api_key", "configuration", words)
+    return ClaudeAnalyst(claude, book, clock, HttpClient())
 
 
 @contextlib.contextmanager
@@ -334,13 +371,16 @@ def analyze(path: Path, settings: Settings, *, offline: bool) -> Analysis:
 
     Raises InvalidRequest if no alert can be read from it, FileNotFoundError if there is no file.
     """
-    del offline  # The rules need no network; a model will be left out when this is set.
     folder = path if path.is_dir() else None
     body = (path / "alert.json" if folder else path).read_bytes()
     alert = read_alert(body, settings)
+    ``offline`` asks no model, whatever is configured; else costs are shown, but not booked.
+
     subject = Subject(alert=alert, incident=None, activity=Activity(alerts=1, firing=1), now=clock())
     providers = (StackTrace(), *((Attached(folder / "evidence"),) if folder and (folder / "evidence").is_dir() else ()))
-    return investigate(subject, providers, (RulesAnalyst(),), settings.analysis.deadline_seconds)
+    claude = None if offline else build_claude(settings, MemoryStore(clock))
+    analysts = (*((claude,) if claude else ()), RulesAnalyst())
+    return investigate(subject, providers, analysts, settings.analysis.deadline_seconds)
 
 
 def read_alert(body: bytes, settings: Settings) -> Alert:

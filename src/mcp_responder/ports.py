@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from mcp_responder.model.alert import Alert, Severity
-from mcp_responder.model.analysis import Analysis, Draft, Evidence
+from mcp_responder.model.analysis import Analysis, Answer, CachedAnswer, Cost, Evidence
 from mcp_responder.model.incident import Activity, Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.message import Message, Receipt
 from mcp_responder.model.severity import SeverityRule
@@ -175,13 +175,21 @@ class ContextProvider(Protocol):
 # -------------------------------------------------------------------------------------------------------------- THINK
 
 
+class Recipe(NamedTuple):
+    """What an analyst makes its answers with: another recipe gives another answer."""
+
+    model: str
+    prompt: str
+
+
 class Analyst(Protocol):
     """Says why."""
 
     name: str
 
-    def analyze(self, subject: Subject, evidence: Sequence[Evidence]) -> Draft:
-        """A Draft whose claims quote the evidence by id. Raises Transient or Permanent when it can't."""
+    def analyze(self, subject: Subject, evidence: Sequence[Evidence]) -> Answer:
+        """A Draft whose claims quote the evidence by id. Raises Transient or Permanent, in words for people, when it
+        can't."""
         ...
 
 
@@ -461,6 +469,30 @@ class TaskQueue(Protocol):
         ...
 
 
+class AnalysisCache(Protocol):
+    """Keeps answers for a day, so that the same error needn't be analysed twice."""
+
+    def cached_answer(self, key: str) -> CachedAnswer | None:
+        """The newest under this key, if it is kept."""
+        ...
+
+    def cache_answer(self, cached: CachedAnswer) -> None:
+        """Keep it, in the place of an older one; forget those that are older than ``CACHE_KEPT``."""
+        ...
+
+
+class CostBook(Protocol):
+    """Remembers what models did and cost."""
+
+    def book(self, cost: Cost) -> None:
+        """Add to what is booked for that day and model. Additions from many sides at once all count."""
+        ...
+
+    def costs(self, since: str) -> tuple[Cost, ...]:
+        """By day (from ``since``, inclusive) and model, in this order."""
+        ...
+
+
 class LaneDepth(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks that wait: due now, planned for later, in somebody's hands; age in seconds of the oldest due one."""
 
@@ -502,6 +534,8 @@ REORDER_WINDOW = timedelta(minutes=5)
 """How long after its resolve a firing that is older by the sender's clock is taken for a straggler."""
 VISIBILITY = timedelta(minutes=15)
 """A lease's ceiling."""
+CACHE_KEPT = timedelta(hours=24)
+"""How long an answer is kept in the analysis cache."""
 MAX_RECEIVES = 3
 """Receives after which a task is a dead letter."""
 SAME_BYTES_WINDOW = timedelta(minutes=5)

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from mcp_responder.analysts.claude import ClaudeSettings
 from mcp_responder.model.alert import Severity
 from mcp_responder.model.errors import Misconfigured
 from mcp_responder.model.severity import SeverityRule
@@ -25,6 +26,8 @@ from mcp_responder.plumbing.secret import Secret, read_secret
 PREFIX = "RESPONDER_"
 NOT_SETTINGS = frozenset({"RESPONDER_CONFIG", "RESPONDER_URL"})
 DEFAULT_FILE = "responder.toml"
+MODEL_KEY = "ANTHROPIC_API_KEY"
+"""What every tool of Anthropic calls its key; ours goes before it."""
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -63,6 +66,9 @@ class AnalysisSettings(Section, frozen=True, kw_only=True):
 
     deadline_seconds: Seconds = 10.0
     """How long gathering evidence may take."""
+    throttle_seconds: Seconds = 300.0
+    """An incident that opens again this soon after its analysis isn't analysed anew."""
+    claude: ClaudeSettings = ClaudeSettings()
 
 
 class Retry(Section, frozen=True, kw_only=True):
@@ -174,9 +180,21 @@ def _file(environment: Mapping[str, str], folder: Path) -> Path | None:
         return folder / named
     default = folder / DEFAULT_FILE
     return default if default.is_file() else None
+    _take_model_key(tree, origins, environment)
 
 
 def _read(path: Path) -> dict[str, Any]:
+def _take_model_key(tree: dict[str, Any], origins: dict[str, str], environment: Mapping[str, str]) -> None:
+    claude = tree.setdefault("analysis", {}).setdefault("claude", {}) if _is_table(tree.get("analysis", {})) else None
+    if environment.get(MODEL_KEY) and isinstance(claude, dict) and not {"api_key", "bedrock_region"} & claude.keys():
+        claude["api_key"] = environment[MODEL_KEY]
+        origins["analysis.claude.api_key"] = MODEL_KEY
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

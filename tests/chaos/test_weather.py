@@ -57,7 +57,7 @@ class House:
         self.notifier = Notifier(
             self.store, self.clock, Schedule(), ROUTE, "https://ops.example.com", lambda: 1.0, lambda *_: None
         )
-        self.analyzer = Analyzer(self.store, self.clock, ROUTE, _look_into)
+        self.analyzer = Analyzer(self.store, self.store, self.clock, ROUTE, _look_into, timedelta(minutes=5))
 
     def notify(self) -> int:
         """Work on what is due for the webhook; how many tasks."""

@@ -37,6 +37,6 @@ def rulings(about: Subject, files: dict[str, str]) -> dict[str, Ruling]:
 
 def analyze(about: Subject, **files: str) -> Draft:
     gathered = evidence(about, {name.replace("__", "."): text for name, text in files.items()})
-    draft = prove(RulesAnalyst().analyze(about, gathered), gathered)
+    draft = prove(RulesAnalyst().analyze(about, gathered).draft, gathered)
     assert all(claim.verified for claim in draft.claims), [claim for claim in draft.claims if not claim.verified]
     return draft

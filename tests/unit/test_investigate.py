@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
+import structlog
 
 from mcp_responder.analysts.rules import RulesAnalyst
-from mcp_responder.model.analysis import Draft, Evidence
+from mcp_responder.model.analysis import Answer, Evidence
 from mcp_responder.model.errors import Misconfigured, Permanent, Transient
 from mcp_responder.pipeline.investigate import gather, investigate
 from mcp_responder.ports import Subject
@@ -53,7 +54,7 @@ class Unable:
         self.name = name
         self._error = error
 
-    def analyze(self, subject: Subject, evidence: Sequence[Evidence]) -> Draft:
+    def analyze(self, subject: Subject, evidence: Sequence[Evidence]) -> Answer:
         raise self._error
 
 
@@ -104,6 +105,35 @@ def test_the_next_analyst_answers_and_the_reason_is_kept() -> None:
     assert analysis.evidence[0].kind == "alert"
     assert all(claim.verified for claim in analysis.claims)
     assert "db.internal:5432" in analysis.root_cause.statement
+
+
+def test_a_mistake_in_an_analyst_leaves_the_answer_to_the_next() -> None:
+    with structlog.testing.capture_logs() as logged:
+        analysis = investigate(ABOUT, [], [Unable("claude", KeyError("sk-ant-secret")), RulesAnalyst()], 5)
+    assert analysis.made_by.analyst == "rules"
+    assert analysis.made_by.reason == "claude: failed unexpectedly (KeyError); see the log"
+    assert [entry["analyst"] for entry in logged if entry["event"] == "analyst_failed"] == ["claude"]
+
+
+def test_a_mistake_of_the_last_analyst_is_for_good() -> None:
+    with structlog.testing.capture_logs(), pytest.raises(Permanent, match="KeyError"):
+        investigate(ABOUT, [], [Unable("rules", KeyError("x"))], 5)
+
+
+def test_analysts_see_no_secrets_and_their_quotes_are_proved_against_what_they_saw() -> None:
+    about = subject("login fails", "dial postgres://app:hunter2@db.internal:5432: refused")
+    seen: list[str] = []
+
+    class Quoting(RulesAnalyst):
+        def analyze(self, subject: Subject, evidence: Sequence[Evidence]) -> Answer:
+            seen.append(f"{subject} {evidence}")
+            return super().analyze(subject, evidence)
+
+    analysis = investigate(about, [Told("logs", "login refused, password=hunter2")], [Quoting()], 5)
+    assert "hunter2" not in seen[0]
+    assert "hunter2" not in str(analysis)
+    assert "postgres://app:<password>@db.internal:5432" in analysis.evidence[0].content
+    assert all(claim.verified for claim in analysis.claims)
 
 
 def test_the_last_failure_is_raised_when_nobody_can() -> None:

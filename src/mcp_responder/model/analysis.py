@@ -117,16 +117,98 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[str, ...] = ()
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens that a model has read and written. What it read from its cache, or wrote into it, isn't in ``input``."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output + self.cache_read + self.cache_write
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input=self.input + other.input,
+            output=self.output + other.output,
+            cache_read=self.cache_read + other.cache_read,
+            cache_write=self.cache_write + other.cache_write,
+        )
+
+
 class MadeBy(msgspec.Struct, frozen=True, kw_only=True):
-    """Who made an analysis, at what cost (US dollars), and why this analyst and no other."""
+    """Who made an analysis, at what cost (US dollars), and why this analyst and no other.
+
+    ``cached``: the draft was made for an earlier incident of the same error, and cost nothing this time.
+    """
 
     analyst: str
     model: str = ""
     prompt: str = ""
     tokens: int = 0
+    usage: Usage = Usage()
     cost_usd: float = 0.0
     cached: bool = False
     reason: str = ""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A Draft and who made it."""
+
+    draft: Draft
+    made_by: MadeBy
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model did and cost on one day (``YYYY-MM-DD``, in UTC); US dollars. Costs of one day and model add up.
+
+    An analysis is answered by a call, or from the cache (``hits``), or by another analyst (``failures``, which may have
+    cost calls); one that isn't made anew, because the incident's last one is so young, is ``throttled``.
+    ``reserved_usd`` is what calls under way may cost.
+    """
+
+    day: str
+    model: str
+    calls: int = 0
+    answers: int = 0
+    hits: int = 0
+    failures: int = 0
+    throttled: int = 0
+    usage: Usage = Usage()
+    usd: float = 0.0
+    saved_usd: float = 0.0
+    reserved_usd: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            day=self.day,
+            model=self.model,
+            calls=self.calls + other.calls,
+            answers=self.answers + other.answers,
+            hits=self.hits + other.hits,
+            failures=self.failures + other.failures,
+            throttled=self.throttled + other.throttled,
+            usage=self.usage + other.usage,
+            usd=_dollars(self.usd + other.usd),
+            saved_usd=_dollars(self.saved_usd + other.saved_usd),
+            reserved_usd=_dollars(self.reserved_usd + other.reserved_usd),
+        )
+
+
+def _dollars(sum_of: float) -> float:
+    """A millionth of a cent is kept: sums of many small amounts stay exact."""
+    return round(sum_of, 8)
+
+
+class CachedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that may serve for other incidents of the same error."""
+
+    key: str
+    answer: Answer
+    at: datetime
+    """When it was made."""
 
 
 class Analysis(Draft, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Gather evidence in parallel, ask the first analyst who answers, prove what he says."""
+"""Gather evidence in parallel, take the secrets out, ask the first analyst who answers, prove what he says."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+import structlog
 from msgspec.structs import asdict, replace
 
 from mcp_responder.model.alert import Alert
-from mcp_responder.model.analysis import Analysis, Draft, Evidence, MadeBy
+from mcp_responder.model.analysis import Analysis, Answer, Evidence
 from mcp_responder.model.errors import Misconfigured, Permanent, ResponderError, Transient
 from mcp_responder.pipeline.prove import prove
+from mcp_responder.plumbing.redaction import redact, redacted
 from mcp_responder.ports import Analyst, ContextProvider, Subject
 
 LONGEST_RAW = 16_000
@@ -21,16 +23,21 @@ LONGEST_REASON = 200
 _Seen = Evidence | None
 """None says that the provider is through."""
 _Sightings = SimpleQueue[tuple[int, _Seen]]
+log = structlog.get_logger()
 
 
 def investigate(
     subject: Subject, providers: Sequence[ContextProvider], analysts: Sequence[Analyst], deadline: float
 ) -> Analysis:
-    """What is wrong and why. Raises the last analyst's Transient or Permanent when none of them could answer."""
-    evidence = gather(subject, providers, deadline)
-    draft, made_by = _first_answer(subject, evidence, analysts)
-    proven = prove(draft, evidence)
-    return Analysis(**asdict(proven), made_by=made_by, made_at=subject.now, evidence=evidence)
+    """What is wrong and why. Raises the last analyst's Transient or Permanent when none of them could answer.
+
+    Analysts see what was redacted, and their quotes are proved against the same text.
+    """
+    subject = redacted(subject)
+    evidence = redacted(gather(subject, providers, deadline))
+    answer = _first_answer(subject, evidence, analysts)
+    proven = prove(redacted(answer.draft), evidence)
+    return Analysis(**asdict(proven), made_by=answer.made_by, made_at=subject.now, evidence=evidence)
 
 
 def gather(subject: Subject, providers: Sequence[ContextProvider], deadline_seconds: float) -> tuple[Evidence, ...]:
@@ -49,7 +56,8 @@ def alert_evidence(alert: Alert) -> Evidence:
     parts = [alert.title, alert.message, *_facts(alert)]
     raw = bytes(alert.raw_data).decode("utf-8", "replace")
     if raw != "null":
-        parts.append(raw[:LONGEST_RAW])
+        # Before it is cut: half a secret is hard to tell.
+        parts.append(redact(raw)[:LONGEST_RAW])
     return Evidence(
         evidence_id="", kind="alert", title=alert.title, query=f"alert from {alert.source}", content="\n".join(parts)
     )
@@ -90,15 +98,21 @@ def _gap(provider: ContextProvider, reason: str) -> Evidence:
     return Evidence(evidence_id="", kind=provider.name, title=provider.name, gap=f"{provider.name}: {reason}")
 
 
-def _first_answer(subject: Subject, evidence: Sequence[Evidence], analysts: Iterable[Analyst]) -> tuple[Draft, MadeBy]:
+def _first_answer(subject: Subject, evidence: Sequence[Evidence], analysts: Iterable[Analyst]) -> Answer:
     reasons: list[str] = []
     failure: ResponderError = Misconfigured("analysts", "investigate", "name at least one analyst")
     for analyst in analysts:
         try:
-            draft = analyst.analyze(subject, evidence)
+            answer = analyst.analyze(subject, evidence)
         except (Transient, Permanent) as error:
             failure = error
-            reasons.append(f"{analyst.name}: {error}")
+        except Exception as error:
+            # A mistake in one analyst must not keep the next from answering. Not its words: they may hold a secret.
+            log.exception("analyst_failed", function="analysis", analyst=analyst.name)
+            failure = Permanent(f"failed unexpectedly ({type(error).__name__}); see the log")
         else:
-            return draft, MadeBy(analyst=analyst.name, reason="; ".join(reasons))
+            reasons.append(answer.made_by.reason)
+            reason = "; ".join(filter(None, reasons))
+            return replace(answer, made_by=replace(answer.made_by, reason=reason))
+        reasons.append(f"{analyst.name}: {failure}")
     raise failure

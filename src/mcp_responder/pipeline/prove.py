@@ -25,11 +25,29 @@ def prove(draft: Draft, evidence: Sequence[Evidence]) -> Draft:
     return replace(draft, claims=claims, root_cause=cause)
 
 
+def look_again(draft: Draft, evidence: Sequence[Evidence]) -> Draft:
+    """A draft made of other evidence: its quotes are looked for in this one; what isn't found quotes nothing."""
+    witnesses = [_Witness(item) for item in evidence]
+    claims = tuple(replace(claim, evidence=_where(claim, witnesses)) for claim in draft.claims)
+    return replace(draft, claims=claims)
+
+
+def _where(claim: Claim, witnesses: Sequence[_Witness]) -> str:
+    """The id of the evidence in which the quote stands; that which it named first, if it does there."""
+    quote = _one_spaced(claim.quote)
+    found = [witness.name for witness in witnesses if quote and quote in witness.words]
+    return claim.evidence if claim.evidence in found else next(iter(found), "")
+
+
 class _Witness:
     """One piece of evidence, prepared once for many claims."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
+
+    @property
+    def name(self) -> str:
+        return self._evidence.evidence_id
 
     @cached_property
     def words(self) -> str:

@@ -22,12 +22,13 @@ import msgspec
 from msgspec.structs import replace
 
 from mcp_responder.model.alert import Alert, Severity, Status
-from mcp_responder.model.analysis import Analysis
+from mcp_responder.model.analysis import Analysis, CachedAnswer, Cost
 from mcp_responder.model.errors import Conflict, InvalidRequest, LeaseLost, NotFound
 from mcp_responder.model.incident import Activity, Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.message import Receipt
 from mcp_responder.model.task import DeadLetter, Leased, Task
 from mcp_responder.ports import (
+    CACHE_KEPT,
     REORDER_WINDOW,
     SAME_BYTES_WINDOW,
     VISIBILITY,
@@ -103,6 +104,8 @@ class _State(msgspec.Struct, kw_only=True):
     tasks_written: int = 0
     letters: tuple[DeadLetter, ...] = ()
     keys: dict[str, ApiKey] = {}
+    cached: dict[str, CachedAnswer] = {}
+    costs: dict[tuple[str, str], Cost] = {}
 
     def draft(self) -> _State:
         return _State(**{field: copy(getattr(self, field)) for field in self.__struct_fields__})
@@ -281,7 +284,7 @@ class _State(msgspec.Struct, kw_only=True):
 
 
 class MemoryStore:
-    """``IncidentStore``, ``TaskQueue`` and ``KeyStore`` in memory; durable until the process ends."""
+    """Every port of a store in memory; durable until the process ends."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -346,6 +349,17 @@ class MemoryStore:
             forgotten = len(state.keys) - len(kept)
             state.keys = kept
             return forgotten
+
+    def cache_answer(self, cached: CachedAnswer) -> None:
+        with self._writing() as state:
+            oldest = self._clock() - CACHE_KEPT
+            state.cached = {key: kept for key, kept in state.cached.items() if kept.at >= oldest}
+            state.cached[cached.key] = cached
+
+    def book(self, cost: Cost) -> None:
+        with self._writing() as state:
+            booked = state.costs.get((cost.day, cost.model))
+            state.costs[cost.day, cost.model] = booked + cost if booked else cost
 
     # ---------------------------------------------------------------------------------------------------- questions
 
@@ -417,6 +431,12 @@ class MemoryStore:
 
     def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
         return self._state.letters[::-1][:limit]
+
+    def cached_answer(self, key: str) -> CachedAnswer | None:
+        return self._state.cached.get(key)
+
+    def costs(self, since: str) -> tuple[Cost, ...]:
+        return tuple(cost for (day, _), cost in sorted(self._state.costs.items()) if day >= since)
 
     def keys(self) -> tuple[ApiKey, ...]:
         return tuple(sorted(self._state.keys.values(), key=lambda key: key.name))

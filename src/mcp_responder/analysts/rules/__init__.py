@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mcp_responder.analysts.rules.drafting import draft
 from mcp_responder.analysts.rules.judging import RULES, judge
 from mcp_responder.analysts.rules.reading import read
-from mcp_responder.model.analysis import Draft, Evidence
+from mcp_responder.model.analysis import Answer, Evidence, MadeBy
 from mcp_responder.ports import Subject
 
 __all__ = ["RULES", "RulesAnalyst"]
@@ -22,7 +22,7 @@ class RulesAnalyst:
 
     name = "rules"
 
-    def analyze(self, subject: Subject, evidence: Sequence[Evidence]) -> Draft:
+    def analyze(self, subject: Subject, evidence: Sequence[Evidence]) -> Answer:
         """Never raises Transient or Permanent: what can't be read is left out."""
         case = read(subject, evidence)
-        return draft(case, judge(case))
+        return Answer(draft=draft(case, judge(case)), made_by=MadeBy(analyst=self.name))

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mcp_responder.model.alert import SEVERITY_RANK, Alert, Severity
-from mcp_responder.model.analysis import Analysis
+from mcp_responder.model.analysis import Analysis, CachedAnswer, Cost
 from mcp_responder.model.errors import InvalidRequest, NotFound
 from mcp_responder.model.incident import Activity, Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.message import Receipt
@@ -49,6 +49,8 @@ decode_receipt = msgspec.json.Decoder(Receipt).decode
 decode_entry = msgspec.json.Decoder(TimelineEntry).decode
 decode_letter = msgspec.json.Decoder(DeadLetter).decode
 decode_key = msgspec.json.Decoder(ApiKey).decode
+decode_cached = msgspec.json.Decoder(CachedAnswer).decode
+decode_cost = msgspec.json.Decoder(Cost).decode
 
 ALERT = """
 SELECT a.seq, b.body, a.outcome, a.settled_at, i.incident_id, i.status
@@ -73,7 +75,7 @@ WITH RECURSIVE hours (hour) AS (
 
 
 class SqliteReader:
-    """The reading half of ``IncidentStore``, ``TaskQueue`` and ``KeyStore``, over a few pooled connections."""
+    """The reading half of every port of a store, over a few pooled connections."""
 
     def __init__(self, folder: Path, clock: Clock = _utc_now) -> None:
         self._path = folder / FILE
@@ -232,6 +234,20 @@ class SqliteReader:
         with self._reading() as db:
             rows = db.execute("SELECT body FROM dead_letters ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
         return tuple(decode_letter(body) for (body,) in rows)
+
+    # ----------------------------------------------------------------------------------------------------- analyses
+
+    def cached_answer(self, key: str) -> CachedAnswer | None:
+        with self._reading() as db:
+            row = db.execute("SELECT body FROM cached_answers WHERE key = ?", (bytes.fromhex(key),)).fetchone()
+        return decode_cached(row[0]) if row else None
+
+    def costs(self, since: str) -> tuple[Cost, ...]:
+        with self._reading() as db:
+            rows = db.execute("SELECT body FROM costs WHERE day >= ? ORDER BY day, model", (since,)).fetchall()
+        return tuple(decode_cost(body) for (body,) in rows)
+
+    # --------------------------------------------------------------------------------------------------------- keys
 
     def keys(self) -> tuple[ApiKey, ...]:
         with self._reading() as db:

@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import msgspec
 
+from mcp_responder.model.analysis import CachedAnswer, Cost
 from mcp_responder.model.errors import Conflict, LeaseLost, Misconfigured, NotFound, ResponderError, Transient
 from mcp_responder.model.task import Leased
 from mcp_responder.ports import Accepted, Commit
@@ -65,7 +66,15 @@ class Report(msgspec.Struct, frozen=True, tag=True):
     metrics: bytes
 
 
-Call = Receive | Retire | Write | Release | Report
+class Cache(msgspec.Struct, frozen=True, tag=True):
+    cached: CachedAnswer
+
+
+class Book(msgspec.Struct, frozen=True, tag=True):
+    cost: Cost
+
+
+Call = Receive | Retire | Write | Release | Report | Cache | Book
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,7 +121,7 @@ class OwnerGoneError(ConnectionError):
 
 
 class RemoteStore(SqliteReader):
-    """``IncidentStore`` and ``TaskQueue`` for the worker's process. It never accepts alerts and holds no keys."""
+    """The store for the worker's process. It never accepts alerts and holds no keys."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -136,6 +145,12 @@ class RemoteStore(SqliteReader):
     def report(self, metrics: bytes) -> None:
         """Hand the worker's metrics to the owner, who shows them."""
         self._call(Report(metrics))
+
+    def cache_answer(self, cached: CachedAnswer) -> None:
+        self._call(Cache(cached))
+
+    def book(self, cost: Cost) -> None:
+        self._call(Book(cost))
 
     def accept(self, batch: object, decide: object) -> list[Accepted]:
         raise NotImplementedError("alerts are accepted by the process that owns the store")
@@ -284,6 +299,10 @@ class Session(asyncio.Protocol):
                     self._store.submit_commit(commit, partial(self._ended, handle))
                 case Release(handle, counts):
                     self._store.submit_release(handle, partial(self._ended, handle), counts=counts)
+                case Cache(cached):
+                    self._store.submit_cache_answer(cached, self._answer)
+                case Book(cost):
+                    self._store.submit_book(cost, self._answer)
                 case Report(metrics):
                     self._on_metrics(metrics)
                     self._answer(None, None)

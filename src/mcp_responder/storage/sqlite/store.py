@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mcp_responder.model.analysis import CachedAnswer, Cost
 from mcp_responder.model.task import Leased
 from mcp_responder.ports import Accepted, ApiKey, Clock, Commit, Decide, Incoming
 from mcp_responder.storage.sqlite.checkpoint import Checkpointer
@@ -25,7 +26,7 @@ Result = TypeVar("Result")
 
 
 class SqliteStore(SqliteReader):
-    """``IncidentStore``, ``TaskQueue`` and ``KeyStore`` in one file.
+    """All that is remembered, in one file: every port of a store.
 
     The plain methods block until the write is durable. A door with an event loop uses the ``submit_*`` ones, whose
     ``done(result, error)`` is called through ``writer.hand_over``. Raises Transient if another process owns the folder.
@@ -103,6 +104,18 @@ class SqliteStore(SqliteReader):
 
     def delete_keys(self, name: str) -> int:
         return self._do(lambda transaction: transaction.delete_keys(name))
+
+    def cache_answer(self, cached: CachedAnswer) -> None:
+        self._wait(lambda done: self.submit_cache_answer(cached, done))
+
+    def submit_cache_answer(self, cached: CachedAnswer, done: Done) -> None:
+        self.writer.submit(Job(run=lambda transaction: transaction.cache_answer(cached, self.writer.now()), done=done))
+
+    def book(self, cost: Cost) -> None:
+        self._wait(lambda done: self.submit_book(cost, done))
+
+    def submit_book(self, cost: Cost, done: Done) -> None:
+        self.writer.submit(Job(run=lambda transaction: transaction.book(cost), done=done))
 
     def _do(self, run: Callable[[Transaction], Result]) -> Result:
         result: Result = self._wait(lambda done: self.writer.submit(Job(run=run, done=done)))

@@ -18,10 +18,12 @@ from uuid import uuid4
 import msgspec
 
 from mcp_responder.model.alert import SEVERITY_RANK, Alert, Status
+from mcp_responder.model.analysis import CachedAnswer, Cost
 from mcp_responder.model.errors import Conflict, LeaseLost, NotFound, ResponderError
 from mcp_responder.model.incident import Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.task import DeadLetter, Leased, Task
 from mcp_responder.ports import (
+    CACHE_KEPT,
     REORDER_WINDOW,
     SAME_BYTES_WINDOW,
     Accepted,
@@ -40,12 +42,14 @@ MOST_FIRING = 64
 CACHED_INCIDENTS = 4096
 CACHED_RESOLVES = 10_000
 REORDER_MS = int(REORDER_WINDOW / timedelta(milliseconds=1))
+CACHE_KEPT_MS = int(CACHE_KEPT / timedelta(milliseconds=1))
 SAME_BYTES_MS = int(SAME_BYTES_WINDOW / timedelta(milliseconds=1))
 
 encode = msgspec.json.Encoder().encode
 decode_incident = msgspec.json.Decoder(Incident).decode
 decode_task = msgspec.json.Decoder(Task).decode
 decode_key = msgspec.json.Decoder(ApiKey).decode
+decode_cost = msgspec.json.Decoder(Cost).decode
 
 
 class HalfWritten(Exception):
@@ -548,6 +552,19 @@ class Transaction:
 
     def delete_keys(self, name: str) -> int:
         return self._db.execute("DELETE FROM api_keys WHERE name = ?", (name,)).rowcount
+
+    # ----------------------------------------------------------------------------------------------------- analyses
+
+    def cache_answer(self, cached: CachedAnswer, now: int) -> None:
+        self._db.execute("DELETE FROM cached_answers WHERE at < ?", (now - CACHE_KEPT_MS,))
+        row = (bytes.fromhex(cached.key), to_ms(cached.at), encode(cached))
+        self._db.execute("INSERT OR REPLACE INTO cached_answers VALUES (?, ?, ?)", row)
+
+    def book(self, cost: Cost) -> None:
+        key = (cost.day, cost.model)
+        booked = self._db.execute("SELECT body FROM costs WHERE day = ? AND model = ?", key).fetchone()
+        total = decode_cost(booked[0]) + cost if booked else cost
+        self._db.execute("INSERT OR REPLACE INTO costs VALUES (?, ?, ?)", (*key, encode(total)))
 
     # -------------------------------------------------------------------------------------------------------- flush
 

@@ -108,3 +108,10 @@ CREATE INDEX tasks_leased ON tasks (task_group) WHERE state = 2;
 CREATE TABLE dead_letters (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
 
 CREATE TABLE api_keys (hash TEXT PRIMARY KEY, name TEXT NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+
+-- Answers of analysts that may serve again: the key says what for.
+CREATE TABLE cached_answers (key BLOB PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX cached_answers_by_age ON cached_answers (at);
+
+-- What models did and cost, by day.
+CREATE TABLE costs (day TEXT NOT NULL, model TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (day, model)) WITHOUT ROWID;
