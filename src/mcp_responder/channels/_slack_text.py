@@ -6,6 +6,7 @@ Every function cuts first and escapes then, and its result is never longer than 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 from mcp_responder.plumbing.text import cut, shown, shown_line
@@ -20,11 +21,14 @@ _UNFIT = re.compile(r'[\s<>|"`\\^{}]')
 """What no address may hold as it is."""
 
 
-def escaped(text: str, limit: int) -> str:
-    """The text with the three characters escaped that mean something to Slack everywhere."""
+def escaped(text: str, limit: int, settle: Callable[[str], str] = str) -> str:
+    """The text with the three characters escaped that mean something to Slack everywhere.
+
+    ``settle`` sees what is left after cutting.
+    """
     room = limit
     while True:
-        ready = _SPECIAL.sub(lambda match: _ENTITIES[match.group()], cut(text, room))
+        ready = _SPECIAL.sub(lambda match: _ENTITIES[match.group()], settle(cut(text, room)))
         if len(ready) <= limit:
             return ready
         room -= max(1, (len(ready) - limit) // 5)
@@ -37,7 +41,7 @@ def line(text: str, limit: int) -> str:
 
 def words(text: str, limit: int) -> str:
     """One line of running text. Its code spans stay; marks that would change its look are replaced by lookalikes."""
-    return escaped(_unmarked(shown_line(text, limit)), limit)
+    return escaped(shown_line(text, limit), limit, _unmarked)
 
 
 def code(text: str, limit: int) -> str:
