@@ -25,7 +25,14 @@ class Service:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         self.url = ""
-        self._settings = {"PORT": "0", "DATA_DIR": str(folder / "data"), "API_KEY": KEY, **settings}
+        self._settings = {
+            "PORT": "0",
+            "DATA_DIR": str(folder / "data"),
+            "API_KEY": KEY,
+            # Most stories are about each incident; those of storms take this away.
+            "DIGEST__INCIDENTS": "0",
+            **settings,
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._http = urllib3.PoolManager(maxsize=64, retries=False, timeout=urllib3.Timeout(30))
         self._starts = 0
@@ -86,6 +93,10 @@ class Service:
             },
         )
         return answer.status, json.loads(answer.data) if answer.data else None
+
+    def ask(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        """The raw answer to a request with these headers and no others."""
+        return self._http.request(method, f"{self.url}{path}", body=body, headers=headers)
 
     def send(self, *alerts: object) -> list[str]:
         """Post alerts; their ids."""
