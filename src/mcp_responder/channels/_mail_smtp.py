@@ -67,19 +67,23 @@ class SmtpSender:
 
         ``international``: the addresses need SMTPUTF8. Raises Transient or Permanent.
         """
+        until = time.monotonic() + self._server.timeout
         session: _Session | None = None
         try:
-            session = _Session(self._server, self._tls, sender)
+            session = _Session(self._server, self._tls, sender, until)
             self._begin(session, international=international)
             refused = session.send_message(mail, sender, to)
             session.leave()
         except (OSError, ValueError) as error:
             # SMTPException is an OSError. ValueError: what the server said can't be decoded.
-            raise self._failure(error, session) from None
+            if (answers := _answers(error)) is not None:
+                raise self._refusal(answers) from None
+            words = _words_of(error, self._server, late=time.monotonic() >= until)
+            raise Transient(words, doubtful=session is not None and session.in_data) from None
         finally:
             if session:
                 session.close()
-        return {name: self._words(*answer) for name, answer in refused.items()}
+        return {name: self._said(*answer) for name, answer in refused.items()}
 
     def _begin(self, session: _Session, *, international: bool) -> None:
         server = self._server
@@ -101,60 +105,54 @@ class SmtpSender:
         # Made on first use and once: reading the system's certificates takes some 30 ms.
         return tls_context(self._server.ca_file)
 
-    def _failure(self, error: OSError | ValueError, session: _Session | None) -> ResponderError:
-        """What became of it. Never repeats Python's words: they may hold what we said."""
-        place = self._server.place
-        if isinstance(error, smtplib.SMTPRecipientsRefused):
-            answers = error.recipients.values()
-            said = "; ".join(f"{name}: {self._words(*answer)}" for name, answer in error.recipients.items())
-            kind = Permanent if all(_lasts(code) for code, _ in answers) else Transient
-            return kind(f"{place} accepted no recipient: {shown_line(said, 2 * LONGEST_WORDS)}")
-        # What smtplib makes up itself comes as text, and is no answer of the server's.
-        if (
-            isinstance(error, smtplib.SMTPResponseException)
-            and error.smtp_code > 0
-            and isinstance(error.smtp_error, bytes)
-        ):
-            words, hint = self._words(error.smtp_code, error.smtp_error), _HINTS.get(error.smtp_code, "")
-            detail = f"{place} answered {words}{f' ({hint})' if hint else ''}"
-            return Permanent(detail) if _lasts(error.smtp_code) else Transient(detail)
-        doubtful = session is not None and session.in_data
-        return Transient(f"{self._broken(error, session)}", doubtful=doubtful)
+    def _refusal(self, answers: Mapping[str, tuple[int, bytes]]) -> ResponderError:
+        """What the server answered, to each recipient if it refused all of them."""
+        said = "; ".join(f"{name}{self._said(*answer)}" for name, answer in answers.items())
+        hint = next((f" ({_HINTS[code]})" for code, _ in answers.values() if code in _HINTS), "")
+        detail = f"{self._server.place} answered {shown_line(said, 2 * LONGEST_WORDS)}{hint}"
+        return Permanent(detail) if all(500 <= code <= 599 for code, _ in answers.values()) else Transient(detail)
 
-    def _broken(self, error: OSError | ValueError, session: _Session | None) -> str:
-        server = self._server
-        if isinstance(error, ssl.SSLCertVerificationError):
-            hint = "its authority can be named as ca_file" if error.verify_code in _UNKNOWN_ISSUER else ""
-            return (
-                f"the certificate of {server.place} isn't valid: {error.verify_message}{f' ({hint})' if hint else ''}"
-            )
-        if isinstance(error, ssl.SSLError):
-            hint = ' (if its port doesn\'t begin with TLS, set tls = "starttls")' if server.tls == "tls" else ""
-            return f"no TLS connection to {server.place}: {error.reason or 'it broke off'}{hint}"
-        if isinstance(error, socket.gaierror):
-            return f"the name of {server.place} can't be resolved"
-        if isinstance(error, TimeoutError) or (session is not None and session.late):
-            hint = (
-                ' (port 465 begins with TLS: set tls = "tls")' if (server.port, server.tls) == (465, "starttls") else ""
-            )
-            return f"no complete answer from {server.place} within {server.timeout:g} s{hint}"
-        if isinstance(error, smtplib.SMTPServerDisconnected):
-            return f"the connection to {server.place} broke"
-        if isinstance(error, smtplib.SMTPException | ValueError):
-            return f"{server.place} doesn't speak SMTP as it should"
-        return f"no connection to {server.place}: {error.strerror or 'it broke'}"
-
-    def _words(self, code: int, said: bytes | str) -> str:
-        """The server's own, without our secrets, on one line."""
-        text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    def _said(self, code: int, words: bytes) -> str:
+        """The server's own words, without our secrets, on one line."""
         # Hidden before it is cut: half a secret wouldn't be recognised.
-        return f"{code} {shown_line(hide(text, self._secrets()), LONGEST_WORDS)}".strip()
+        return f"{code} {shown_line(hide(words.decode(errors='replace'), self._secrets()), LONGEST_WORDS)}".strip()
 
     def _secrets(self) -> Iterable[str]:
         user, password = self._server.user, self._server.password.reveal()
         if password:
             plain = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
             yield from (password, base64.b64encode(password.encode()).decode(), plain)
+
+
+def _answers(error: OSError | ValueError) -> Mapping[str, tuple[int, bytes]] | None:
+    """What the server refused it with, by "recipient: "; None if it broke or made no sense."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return {f"{name}: ": answer for name, answer in error.recipients.items()}
+    # What smtplib makes up itself comes as text, and with codes below zero what it can't read.
+    if isinstance(error, smtplib.SMTPResponseException) and isinstance(error.smtp_error, bytes) and error.smtp_code > 0:
+        return {"": (error.smtp_code, error.smtp_error)}
+    return None
+
+
+def _words_of(error: OSError | ValueError, server: MailServer, *, late: bool) -> str:
+    """What broke. Never Python's words: they may repeat what we said."""
+    place = server.place
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = " (its authority can be named as ca_file)" if error.verify_code in _UNKNOWN_ISSUER else ""
+        return f"the certificate of {place} isn't valid: {error.verify_message}{hint}"
+    if isinstance(error, ssl.SSLError):
+        hint = ' (if its port doesn\'t begin with TLS, set tls = "starttls")' if server.tls == "tls" else ""
+        return f"no TLS connection to {place}: {error.reason or 'it broke off'}{hint}"
+    if isinstance(error, socket.gaierror):
+        return f"the name of {place} can't be resolved"
+    if isinstance(error, TimeoutError) or late:
+        hint = ' (port 465 begins with TLS: set tls = "tls")' if (server.port, server.tls) == (465, "starttls") else ""
+        return f"no complete answer from {place} within {server.timeout:g} s{hint}"
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return f"the connection to {place} broke"
+    if isinstance(error, smtplib.SMTPException | ValueError):
+        return f"{place} doesn't speak SMTP as it should"
+    return f"no connection to {place}: {error.strerror or 'it broke'}"
 
 
 _UNKNOWN_ISSUER = (18, 19, 20, 21)
@@ -169,10 +167,6 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     context.sslsocket_class = _TimedTls
     return context
-
-
-def _lasts(code: int) -> bool:
-    return 500 <= code <= 599
 
 
 class _Timed(socket.socket):
@@ -210,16 +204,12 @@ class _TimedTls(_Timed, ssl.SSLSocket):
 class _Session(smtplib.SMTP):
     """One conversation. ``in_data``: the mail is on its way, and the server may have taken it."""
 
-    def __init__(self, server: MailServer, tls: ssl.SSLContext, sender: str) -> None:
+    def __init__(self, server: MailServer, tls: ssl.SSLContext, sender: str, until: float) -> None:
         self.in_data = False
-        self._until = time.monotonic() + server.timeout
+        self._until = until
         self._at_once = tls if server.tls == "tls" else None
         # Named after the sender's domain: asking the machine for its own name can take long.
         super().__init__(server.host, server.port, sender.rpartition("@")[2], server.timeout)
-
-    @property
-    def late(self) -> bool:
-        return time.monotonic() >= self._until
 
     def leave(self) -> None:
         """Say goodbye; whatever comes of that, the mail is delivered."""
