@@ -195,6 +195,8 @@ class Responder(System):
             "RESPONDER_API_KEY": self._key,
             "RESPONDER_CHANNELS__WEBHOOK__URL": self._webhook,
             "RESPONDER_LOG__LEVEL": "warning",
+            # Each incident is told by itself, as by the others.
+            "RESPONDER_DIGEST__INCIDENTS": "0",
         }
         self._start([Path(sys.executable).with_name("mcp-responder"), "serve"], settings)
 

@@ -35,20 +35,21 @@ from mcp_responder.pipeline.analyze import Analyzer
 from mcp_responder.pipeline.confirm import Confirmer
 from mcp_responder.pipeline.correlate import Correlate, Route, Rules
 from mcp_responder.pipeline.investigate import investigate
-from mcp_responder.pipeline.notify import Notifier, Observe
+from mcp_responder.pipeline.notify import Manners, Notifier, Observe
+from mcp_responder.pipeline.notify import Store as NotifierStore
 from mcp_responder.pipeline.receive import Limits, Receive
-from mcp_responder.pipeline.retry import Schedule
 from mcp_responder.pipeline.remember import Remembering
+from mcp_responder.pipeline.retry import Schedule
 from mcp_responder.pipeline.route import MATCHED, Routes, Rule, everyone, read_hours
 from mcp_responder.plumbing import certificates
 from mcp_responder.plumbing.certificates import Certificates
 from mcp_responder.plumbing.http import HttpClient, HttpFailure
 from mcp_responder.ports import (
-    Channel,
     AnalysisCache,
     Analyst,
-    IncidentStore,
+    Channel,
     CostBook,
+    IncidentStore,
     Reading,
     Request,
     Source,
@@ -61,8 +62,8 @@ from mcp_responder.settings import Loaded, Patterns, RouteSettings, Settings, de
 from mcp_responder.sources import load_sources, sns
 from mcp_responder.sources._reading import READERS
 from mcp_responder.sources.sns import SnsSettings
-from mcp_responder.storage.sqlite.store import SqliteStore
 from mcp_responder.storage.memory import MemoryStore
+from mcp_responder.storage.sqlite.store import SqliteStore
 
 CONSOLE: dict[str, dict[str, object]] = {"console": {}}
 """Who is told when nobody is configured."""
@@ -76,9 +77,9 @@ CONFIRM_SECONDS = 10.0
 """How long the answer to a confirmation may take."""
 OfSources = Mapping[str, SourceSettings]
 """Source -> its settings."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"
 """Where the SDK looks for a key of Amazon Bedrock."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def clock() -> datetime:
@@ -92,8 +93,8 @@ def check(loaded: Loaded) -> None:
     sources = build_sources()
     build_receive(loaded.settings, sources, loaded=loaded)
     build_certificates(loaded, sources)
-    build_routes(loaded, build_channels(loaded))
     build_claude(loaded.settings, MemoryStore(clock))
+    build_routes(loaded, build_channels(loaded))
 
 
 def check_bind(settings: Settings) -> None:
@@ -306,9 +307,14 @@ def build_decide(settings: Settings, route: Route) -> Correlate:
 
 
 def build_notifier(
-    settings: Settings, store: IncidentStore, route: Route, public_url: str, observe: Observe
+    settings: Settings, store: NotifierStore, routes: Routes, public_url: str, observe: Observe
 ) -> Notifier:
-    return Notifier(store, clock, _schedule(settings), route, public_url, random.random, observe)
+    manners = Manners(
+        schedule=_schedule(settings),
+        patience=timedelta(seconds=settings.retry.fallback_seconds),
+        alone=settings.digest.incidents,
+    )
+    return Notifier(store, clock, manners, routes, public_url, random.random, observe, routes.fallback)
 
 
 def _schedule(settings: Settings) -> Schedule:
@@ -369,13 +375,13 @@ def open_operations(settings: Settings) -> Iterator[Operations]:
 def analyze(path: Path, settings: Settings, *, offline: bool) -> Analysis:
     """Analyse an alert file, or a folder of ``alert.json`` and ``evidence/``, without a service.
 
+    ``offline`` asks no model, whatever is configured; else costs are shown, but not booked.
+
     Raises InvalidRequest if no alert can be read from it, FileNotFoundError if there is no file.
     """
     folder = path if path.is_dir() else None
     body = (path / "alert.json" if folder else path).read_bytes()
     alert = read_alert(body, settings)
-    ``offline`` asks no model, whatever is configured; else costs are shown, but not booked.
-
     subject = Subject(alert=alert, incident=None, activity=Activity(alerts=1, firing=1), now=clock())
     providers = (StackTrace(), *((Attached(folder / "evidence"),) if folder and (folder / "evidence").is_dir() else ()))
     claude = None if offline else build_claude(settings, MemoryStore(clock))

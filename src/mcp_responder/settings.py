@@ -80,6 +80,16 @@ class Retry(Section, frozen=True, kw_only=True):
     """The longest wait between two tries."""
     give_up_seconds: Seconds = 86_400.0
     """After this long a delivery is a dead letter."""
+    fallback_seconds: Seconds = 300.0
+    """When a channel has failed this long, the fallback of the route is told of what is CRITICAL or HIGH."""
+
+
+class DigestSettings(Section, frozen=True, kw_only=True):
+    """When a storm is told in one message."""
+
+    incidents: Annotated[int, Meta(ge=0)] = 10
+    """Incidents that a channel is newly told of one by one in a minute (and as many CRITICAL ones); those beyond share
+    one message, which is edited. 0 tells each by itself."""
 
 
 Patterns = str | tuple[str, ...]
@@ -142,6 +152,7 @@ class Settings(Section, frozen=True, kw_only=True):
     correlation: Correlation = Correlation()
     analysis: AnalysisSettings = AnalysisSettings()
     retry: Retry = Retry()
+    digest: DigestSettings = DigestSettings()
     sources: dict[str, dict[str, Any]] = {}
     """How a source is read: a table a source."""
     severities: tuple[SeverityRule, ...] = ()
@@ -169,21 +180,10 @@ def load(environment: Mapping[str, str], folder: Path) -> Loaded:
     for variable, keys, value in _variables(environment):
         _put(tree, keys, value, variable)
         origins[".".join(keys)] = variable
+    _take_model_key(tree, origins, environment)
     return Loaded(settings=_convert(tree, origins, path), origins=origins, file=str(path or ""))
 
 
-def _file(environment: Mapping[str, str], folder: Path) -> Path | None:
-    named = environment.get("RESPONDER_CONFIG")
-    if named:
-        if not (folder / named).is_file():
-            raise Misconfigured("RESPONDER_CONFIG", "environment", f"there is no file '{named}'; create or unset it.")
-        return folder / named
-    default = folder / DEFAULT_FILE
-    return default if default.is_file() else None
-    _take_model_key(tree, origins, environment)
-
-
-def _read(path: Path) -> dict[str, Any]:
 def _take_model_key(tree: dict[str, Any], origins: dict[str, str], environment: Mapping[str, str]) -> None:
     claude = tree.setdefault("analysis", {}).setdefault("claude", {}) if _is_table(tree.get("analysis", {})) else None
     if environment.get(MODEL_KEY) and isinstance(claude, dict) and not {"api_key", "bedrock_region"} & claude.keys():
@@ -195,6 +195,17 @@ def _is_table(value: object) -> bool:
     return isinstance(value, dict)
 
 
+def _file(environment: Mapping[str, str], folder: Path) -> Path | None:
+    named = environment.get("RESPONDER_CONFIG")
+    if named:
+        if not (folder / named).is_file():
+            raise Misconfigured("RESPONDER_CONFIG", "environment", f"there is no file '{named}'; create or unset it.")
+        return folder / named
+    default = folder / DEFAULT_FILE
+    return default if default.is_file() else None
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

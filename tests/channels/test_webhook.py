@@ -88,6 +88,8 @@ def test_the_body_is_as_documented(webhook: Webhook, server: ScriptedServer) -> 
         "reference": "",
         "doubtful": False,
         "late_seconds": 0,
+        "instead": "",
+        "digest": None,
         "shortened": False,
     }
     assert analysis["root_cause"]["confidence"] == 0.87

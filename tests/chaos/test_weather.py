@@ -26,8 +26,7 @@ from mcp_responder.operations import Operations
 from mcp_responder.pipeline.analyze import Analyzer
 from mcp_responder.pipeline.correlate import Correlate, Rules
 from mcp_responder.pipeline.investigate import investigate
-from mcp_responder.pipeline.notify import Notifier
-from mcp_responder.pipeline.retry import Schedule
+from mcp_responder.pipeline.notify import Manners, Notifier
 from mcp_responder.pipeline.route import everyone
 from mcp_responder.plumbing.http import HttpClient
 from mcp_responder.ports import VISIBILITY, Query, Subject
@@ -55,7 +54,7 @@ class House:
         services = Services(http=HttpClient(), clock=self.clock, stdout=StringIO())
         self.channel = kind.build("webhook", kind.read({"url": server.url}), services)
         self.notifier = Notifier(
-            self.store, self.clock, Schedule(), ROUTE, "https://ops.example.com", lambda: 1.0, lambda *_: None
+            self.store, self.clock, Manners(alone=0), ROUTE, "https://ops.example.com", lambda: 1.0, lambda *_: None
         )
         self.analyzer = Analyzer(self.store, self.store, self.clock, ROUTE, _look_into, timedelta(minutes=5))
 

@@ -6,16 +6,19 @@ from datetime import timedelta
 
 import pytest
 
-from mcp_responder.model.errors import Transient
+from mcp_responder.model.alert import Severity
+from mcp_responder.model.errors import Permanent, Transient
 from mcp_responder.model.message import Message, Receipt, ReceiptState
 from mcp_responder.operations import Operations
 from mcp_responder.pipeline.correlate import Correlate, Rules
-from mcp_responder.pipeline.notify import Notifier
+from mcp_responder.pipeline.notify import Manners, Notifier
 from mcp_responder.pipeline.retry import Schedule
+from mcp_responder.pipeline.route import Routes, Rule
 from mcp_responder.ports import ChannelInfo, Delivered, Leased
 from mcp_responder.storage.memory import MemoryStore
 from tests.contract.alarms import Sender
-from tests.contract.clock import FakeClock
+from tests.contract.clock import START, FakeClock
+from tests.promises import promise
 
 LANE = "channel:hook"
 
@@ -29,9 +32,11 @@ class Hook:
     def __init__(self) -> None:
         self.answers: list[Exception | None] = []
         self.told: list[Message] = []
+        self.references: list[str] = []
 
     def deliver(self, message: Message, previous: Receipt | None) -> Delivered:
         self.told.append(message)
+        self.references.append(previous.reference if previous else "")
         answer = self.answers.pop(0) if self.answers else None
         if answer:
             raise answer
@@ -48,8 +53,8 @@ class Stage:
         route = lambda _: ("hook",)  # noqa: E731
         self.sender = Sender(self.store, self.clock, Correlate(Rules(), route))
         self.operations = Operations(self.store, self.clock, route)
-        schedule = Schedule(first=timedelta(seconds=10))
-        self.notifier = Notifier(self.store, self.clock, schedule, route, "http://here", lambda: 1.0, lambda *_: None)
+        manners = Manners(schedule=Schedule(first=timedelta(seconds=10)))
+        self.notifier = Notifier(self.store, self.clock, manners, route, "http://here", lambda: 1.0, lambda *_: None)
 
     def work(self) -> int:
         """Do what is due; how many tasks there were."""
@@ -86,6 +91,7 @@ def test_news_that_comes_while_a_retry_is_planned_waits_for_it(stage: Stage) -> 
     assert stage.waiting() == []
 
 
+@promise("silence-keeps-quiet")
 def test_a_silence_is_told_and_then_nothing_until_it_ends(stage: Stage) -> None:
     opened = stage.sender.fires()
     stage.work()
@@ -164,3 +170,179 @@ def test_what_was_delivered_before_is_still_known_while_a_retry_is_planned(stage
     stage.work()
     (receipt,) = stage.store.receipts(incident_id)
     assert (receipt.state, receipt.news, receipt.reference) == (ReceiptState.RETRYING, 1, "ref")
+
+
+# ------------------------------------------------------------------------------------------------------------- a storm
+
+
+def storm(stage: Stage, count: int, **fields: object) -> list[str]:
+    """The alerts of as many incidents."""
+    return [stage.sender.fires(title=f"error {chr(97 + number)}", **fields).alert_id for number in range(count)]
+
+
+def test_what_is_too_much_for_a_minute_shares_one_message(stage: Stage) -> None:
+    alerts = storm(stage, 25)
+    stage.work()
+    singles = [message for message in stage.hook.told if message.digest is None]
+    (digest,) = [message.digest for message in stage.hook.told if message.digest]
+    assert len(singles) == 10
+    told = {message.incident.incident_id for message in singles} | {incident.id for incident in digest.incidents}
+    assert len(told) == 25
+    assert {stage.store.alert(alert_id).outcome for alert_id in alerts} == {"delivered"}
+    assert stage.waiting() == []
+
+
+def test_a_digest_is_edited_as_more_join_and_at_growing_intervals(stage: Stage) -> None:
+    stage.hook.references = []
+    storm(stage, 12)
+    stage.work()
+    for number in range(6):
+        stage.sender.fires(title=f"more {chr(97 + number)}")
+        stage.work()
+        stage.clock.advance(seconds=1)
+    stage.clock.advance(minutes=2)
+    stage.work()
+    digests = [message.digest for message in stage.hook.told if message.digest]
+    assert [len(digest.incidents) for digest in digests] == [2, 5, 8]
+    assert stage.hook.references[-1] == "ref"
+    assert len({message.delivery_id for message in stage.hook.told}) == len(stage.hook.told)
+
+
+def test_the_worst_of_a_storm_is_not_buried_in_it(stage: Stage) -> None:
+    storm(stage, 12, severity=Severity.HIGH)
+    stage.sender.fires(title="the database is gone", severity=Severity.CRITICAL)
+    stage.work()
+    alone = [message.incident.title for message in stage.hook.told if message.digest is None]
+    assert alone[0] == "the database is gone"
+    assert len(alone) == 11
+
+
+def test_an_incident_of_a_digest_gets_its_own_message_when_it_is_worse_or_somebody_acts(stage: Stage) -> None:
+    storm(stage, 13, severity=Severity.HIGH)
+    stage.work()
+    digest = stage.hook.told[-1].digest
+    assert digest
+    worse, acted, ended = (incident.id for incident in digest.incidents)
+    titles = {incident.id: incident.title for incident in digest.incidents}
+    stage.clock.advance(minutes=2)
+    stage.sender.fires(title=titles[worse], severity=Severity.CRITICAL)
+    stage.operations.acknowledge(acted, "ann")
+    stage.operations.resolve(ended, "ann")
+    stage.work()
+    told = {(m.incident.incident_id, m.event) for m in stage.hook.told[11:] if not m.digest}
+    assert told == {(worse, "escalated"), (acted, "acknowledged")}
+    last = stage.hook.told[-1].digest
+    assert last
+    assert {incident.id: incident.status for incident in last.incidents}[ended] == "resolved"
+
+
+def test_a_digest_that_fails_is_tried_again_and_loses_nobody(stage: Stage) -> None:
+    alerts = storm(stage, 10)
+    stage.work()
+    stage.hook.answers = [Transient("down", doubtful=True)]
+    alerts += storm(stage, 5, service="other")
+    stage.work()
+    assert [stage.store.alert(alert_id).outcome for alert_id in alerts[10:]] == ["in_flight"] * 5
+    stage.clock.advance(seconds=20)
+    stage.work()
+    assert {stage.store.alert(alert_id).outcome for alert_id in alerts} == {"delivered"}
+    digest = stage.hook.told[-1]
+    assert digest.digest
+    assert (len(digest.digest.incidents), digest.doubtful) == (5, True)
+
+
+def test_a_digest_that_breaks_unexpectedly_gives_its_tasks_back(stage: Stage) -> None:
+    storm(stage, 10)
+    stage.work()
+    stage.hook.answers = [KeyError("a bug")]
+    storm(stage, 5, service="other")
+    with pytest.raises(KeyError):
+        stage.work()
+    assert len(stage.waiting()) == 4
+
+
+def test_a_quiet_time_ends_a_storm(stage: Stage) -> None:
+    storm(stage, 12)
+    stage.work()
+    stage.clock.advance(minutes=11)
+    stage.sender.fires(title="later")
+    stage.work()
+    assert stage.hook.told[-1].digest is None
+
+
+# ------------------------------------------------------------------------------------------------------- the fallback
+
+
+class Two(Stage):
+    """With a second channel, which is the fallback of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mail = Hook()
+        self.mail.name = "mail"
+        routes = Routes([Rule(channels=("hook",), fallback=("mail",))], ("hook", "mail"))
+        self.sender = Sender(self.store, self.clock, Correlate(Rules(), routes))
+        self.operations = Operations(self.store, self.clock, routes)
+        manners = Manners(schedule=Schedule(first=timedelta(seconds=10)))
+        self.notifier = Notifier(
+            self.store, self.clock, manners, routes, "http://here", lambda: 1.0, lambda *_: None, routes.fallback
+        )
+
+    def work_both(self) -> None:
+        self.work()
+        while leased := self.store.receive("channel:mail", 1, 0):
+            self.notifier.notify(leased[0], self.mail)
+
+
+@promise("page-reaches-the-fallback")
+def test_what_a_channel_refuses_for_good_is_told_by_the_fallback_at_once() -> None:
+    stage = Two()
+    stage.hook.answers = [Permanent("no such room")]
+    opened = stage.sender.fires(severity=Severity.LOW)
+    incident_id = stage.sender.incident_of(opened).incident_id
+    stage.operations.acknowledge(incident_id, "ann")
+    stage.work_both()
+    (message,) = stage.mail.told
+    assert message.instead == "hook didn't take it (no such room); told here instead."
+    assert stage.sender.outcome_of(opened) == "delivered"
+    stage.operations.resolve(incident_id, "ann")
+    stage.work_both()
+    assert [(message.event, message.instead) for message in stage.mail.told[1:]] == [("resolved", "")]
+
+
+@promise("page-reaches-the-fallback")
+def test_a_page_that_its_channel_cant_get_is_told_by_the_fallback_in_time() -> None:
+    stage = Two()
+    stage.hook.answers = [Transient("down")] * 100
+    page, note = stage.sender.fires(title="page"), stage.sender.fires(title="note", severity=Severity.MEDIUM)
+    stage.operations.acknowledge(stage.sender.incident_of(note).incident_id, "ann")
+    for _ in range(12):
+        stage.work_both()
+        stage.clock.advance(seconds=30)
+    (message,) = stage.mail.told
+    assert message.incident.title == "page"
+    assert message.instead == f"hook couldn't be reached since {START:%H:%M} UTC; told here instead."
+    assert stage.sender.outcome_of(page) == "delivered"
+    later = stage.sender.fires(title="later")
+    stage.work_both()
+    assert [message.incident.title for message in stage.mail.told] == ["page", "later"]
+    assert stage.sender.outcome_of(later) == "delivered"
+
+
+@promise("failing-channel-is-spared")
+def test_a_channel_that_fails_is_tried_less_and_less_and_then_by_all_at_once(stage: Stage) -> None:
+    stage.hook.answers = [Transient("down")] * 1000
+    alerts = []
+    for number in range(30):
+        alerts.append(stage.sender.fires(title=f"error {chr(97 + number % 26)}", service=f"s{number}"))
+        stage.work()
+        stage.clock.advance(seconds=10)
+    assert len(stage.hook.told) < 20
+    stage.hook.answers = []
+    before = len(stage.hook.told)
+    stage.clock.advance(minutes=10)
+    stage.work()
+    stage.clock.advance(minutes=10)
+    stage.work()
+    assert {stage.sender.outcome_of(alert) for alert in alerts} == {"delivered"}
+    assert len(stage.hook.told) > before

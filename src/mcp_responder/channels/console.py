@@ -20,6 +20,7 @@ from typing import TextIO
 
 import msgspec
 
+from mcp_responder.channels import _digest
 from mcp_responder.channels._kind import ChannelKind, Services
 from mcp_responder.model.alert import Severity
 from mcp_responder.model.analysis import Analysis, Claim, Evidence, MadeBy, RootCause, Step
@@ -66,7 +67,9 @@ class Console:
         told = _analysis_mark(message.analysis) or (previous.reference if previous else "")
         paper = _Paper(_columns(self._stream), colour=_wants_colour(self._stream))
         whole = previous is None or told != previous.reference
-        lines = _report(message, paper) if whole else _update(message, paper)
+        lines = (
+            _storm(message, paper) if message.digest else _report(message, paper) if whole else _update(message, paper)
+        )
         self._print("".join(_within(INFO.longest_text, lines)))
         return Delivered(reference=told)
 
@@ -167,6 +170,17 @@ def _columns(stream: TextIO) -> int:
 # --------------------------------------------------------------------------------------------------------- the report
 
 
+def _storm(message: Message, paper: _Paper) -> Iterator[str]:
+    assert message.digest is not None  # noqa: S101 - asked for with one only
+    yield paper.rule()
+    yield from wrap(_digest.title(message.digest), paper.columns)
+    for line in _digest.lines(message.digest):
+        yield from paper.field("", line)
+    yield from _marks(message, paper)
+    yield from paper.field("Page", message.url)
+    yield ""
+
+
 def _report(message: Message, paper: _Paper) -> Iterator[str]:
     yield paper.rule()
     yield from _heading(message.incident, paper)
@@ -210,6 +224,7 @@ def _circumstances(message: Message) -> str:
 
 
 def _marks(message: Message, paper: _Paper) -> Iterator[str]:
+    yield from paper.field("Note", message.instead, _WARNING)
     if message.doubtful:
         yield from paper.field("Note", "may be a repeat: an earlier try was cut off and may have arrived", _WARNING)
     if message.late_seconds:

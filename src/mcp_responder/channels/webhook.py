@@ -27,6 +27,11 @@ The body, always valid JSON in UTF-8:
     links         [{name, url}]
     url           the incident's own page
     reference     what your side answered to an earlier delivery about this incident, else ""
+    digest        null, or {since, incidents []}: a storm, in one delivery with the type "digest". It is about all of
+                  its incidents, each as in incident above, worst first; incident is the worst of them. They aren't
+                  told by themselves unless they get worse or somebody acts. Each further delivery of a digest has the
+                  incidents of the earlier ones, too, as they were told last
+    instead       why it comes here and not where it should, as a sentence; else ""
     doubtful      true: an earlier try was cut off and may have arrived
     late_seconds  how much later than planned it goes out
     shortened     true: something was cut because the body would have been longer than 256,000 bytes
@@ -55,7 +60,7 @@ from mcp_responder.channels._kind import ChannelKind, Services
 from mcp_responder.model.alert import Link
 from mcp_responder.model.analysis import Analysis
 from mcp_responder.model.incident import IncidentSummary, TimelineEntry, summary
-from mcp_responder.model.message import Message, Receipt
+from mcp_responder.model.message import Digest, Message, Receipt
 from mcp_responder.plumbing.http import HttpClient, HttpResponse, address_of
 from mcp_responder.plumbing.secret import Secret
 from mcp_responder.plumbing.signing import sign, signing_key
@@ -146,12 +151,14 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     reference: str
     doubtful: bool
     late_seconds: int
+    instead: str
+    digest: Digest | None
     shortened: bool = False
 
 
 def _body(message: Message, reference: str, now: datetime) -> _Body:
     return _Body(
-        type=f"incident.{message.event}",
+        type="digest" if message.digest else f"incident.{message.event}",
         id=message.delivery_id,
         sent_at=now,
         incident=summary(message.incident, message.activity),
@@ -162,6 +169,8 @@ def _body(message: Message, reference: str, now: datetime) -> _Body:
         reference=reference,
         doubtful=message.doubtful,
         late_seconds=message.late_seconds,
+        instead=message.instead,
+        digest=message.digest,
     )
 
 

@@ -43,6 +43,7 @@ class Event(enum.StrEnum):
     DELIVERED = "delivered"
     DELIVERY_RETRIED = "delivery_retried"
     DELIVERY_DIED = "delivery_died"
+    REROUTED = "rerouted"
 
 
 QUIET = frozenset({Event.REPEATED, Event.REOPENED, Event.ANALYZED, Event.ANALYSIS_FAILED})
@@ -259,6 +260,13 @@ def comment(incident: Incident, who: str, at: datetime, text: str) -> Change:
     """Words for the timeline; nobody is paged for them."""
     changed = msgspec.structs.replace(incident, version=incident.version + 1)
     return Change(incident=changed, entry=TimelineEntry(at=at, event=Event.COMMENTED, by=who, text=text), news=False)
+
+
+def reroute(incident: Incident, channels: tuple[str, ...]) -> Incident:
+    """Further channels hear of it, because one that should have can't."""
+    return msgspec.structs.replace(
+        incident, version=incident.version + 1, channels=tuple(dict.fromkeys((*incident.channels, *channels)))
+    )
 
 
 def analyzed(incident: Incident, at: datetime, text: str) -> Change:

@@ -63,7 +63,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     ``reference`` is the other side's own key (thread, ticket, message id), for the update that follows. While it is
     retrying, ``news`` is the last that was delivered (0 for none), and ``retry_at`` when the next try is planned: news
-    that comes meanwhile waits for that.
+    that comes meanwhile waits for that. With ``digest`` it was told in the digest of that name, and has no message of
+    its own.
     """
 
     channel: str
@@ -77,3 +78,4 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     doubtful: bool = False
     detail: str = ""
     retry_at: datetime | None = None
+    digest: str = ""

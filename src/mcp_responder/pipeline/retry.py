@@ -1,11 +1,13 @@
-"""When to try again, or that it is time to give up. Pure."""
+"""When to try again, or that it is time to give up."""
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta
 
 import msgspec
 
+from mcp_responder.model.alert import NEVER
 from mcp_responder.model.errors import Transient
 from mcp_responder.model.task import Task
 
@@ -39,3 +41,54 @@ def again(task: Task, error: Exception, now: datetime, schedule: Schedule, sprea
         first_due=first_due,
         doubtful=task.doubtful or error.doubtful,
     )
+
+
+LIMIT = 5
+"""Failures in a row after which a channel is tried by one delivery at a time."""
+LONGEST_PROBE = timedelta(minutes=1)
+
+
+class Breaker:
+    """What is known of one channel's other side: a pause that it has asked for, and failures in a row.
+
+    After some failures one try at a time is let through, further and further apart, until one works. Used by several
+    threads.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._lock = threading.Lock()
+        self._asked = self._probe = NEVER
+        self._failures = 0
+        self.failing_since: datetime | None = None
+        """The first of the failures in a row."""
+
+    def wait(self, now: datetime) -> datetime | None:
+        """Until when nobody may try. None lets the caller try, and if many have failed, nobody else meanwhile."""
+        with self._lock:
+            held = max(self._asked, self._probe)
+            if now < held:
+                return held
+            if self._failures >= LIMIT:
+                self._probe = now + self._pause()
+            return None
+
+    def worked(self) -> None:
+        """The other side answered."""
+        with self._lock:
+            self._failures, self._probe = 0, NEVER
+            self.failing_since = None
+
+    def failed(self, now: datetime, retry_after: float | None) -> None:
+        """The other side didn't answer, or asks for a pause of so many seconds."""
+        with self._lock:
+            self._failures += 1
+            self.failing_since = self.failing_since or now
+            if retry_after:
+                self._asked = max(self._asked, now + timedelta(seconds=retry_after))
+            if self._failures >= LIMIT:
+                self._probe = now + self._pause()
+
+    def _pause(self) -> timedelta:
+        doubled: timedelta = self._schedule.first * 2 ** min(self._failures - LIMIT, 20)
+        return min(doubled, self._schedule.longest, LONGEST_PROBE)
