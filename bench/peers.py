@@ -197,6 +197,7 @@ class Responder(System):
             "RESPONDER_LOG__LEVEL": "warning",
             # Each incident is told by itself, as by the others.
             "RESPONDER_DIGEST__INCIDENTS": "0",
+            "RESPONDER_REMINDERS__AFTER_MINUTES": "0",
         }
         self._start([Path(sys.executable).with_name("mcp-responder"), "serve"], settings)
 

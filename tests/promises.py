@@ -23,6 +23,7 @@ PROMISES = {
     "claims-are-proved": "A claim counts as verified only if its quote and its numbers stand in the evidence.",
     "storm-is-one-digest": "Of a storm a channel is told a few incidents by themselves; the rest share a digest.",
     "page-reaches-the-fallback": "A page that a channel refuses, or fails to take for long, is told by the fallback.",
+    "page-is-reminded-of": "A page that is told, and that nobody acknowledges, is told again after half an hour.",
     "failing-channel-is-spared": "A channel that fails is tried less and less often, until a try works.",
     "no-route-is-said": "What no route leads to a channel is an outcome, a warning in the log, and a metric.",
     "silence-keeps-quiet": "While an incident is silenced nobody hears of it, but of its end and of what is worse.",

@@ -31,6 +31,8 @@ class Service:
             "API_KEY": KEY,
             # Most stories are about each incident; those of storms take this away.
             "DIGEST__INCIDENTS": "0",
+            # Else a task waits for half an hour.
+            "REMINDERS__AFTER_MINUTES": "0",
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None

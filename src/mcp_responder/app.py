@@ -39,6 +39,7 @@ from mcp_responder.pipeline.notify import Manners, Notifier, Observe
 from mcp_responder.pipeline.notify import Store as NotifierStore
 from mcp_responder.pipeline.receive import Limits, Receive
 from mcp_responder.pipeline.remember import Remembering
+from mcp_responder.pipeline.remind import Reminder, Reminders
 from mcp_responder.pipeline.retry import Schedule
 from mcp_responder.pipeline.route import MATCHED, Routes, Rule, everyone, read_hours
 from mcp_responder.plumbing import certificates
@@ -313,8 +314,18 @@ def build_notifier(
         schedule=_schedule(settings),
         patience=timedelta(seconds=settings.retry.fallback_seconds),
         alone=settings.digest.incidents,
+        reminders=_reminders(settings),
     )
     return Notifier(store, clock, manners, routes, public_url, random.random, observe, routes.fallback)
+
+
+def build_reminder(settings: Settings, store: IncidentStore, route: Route) -> Reminder:
+    return Reminder(store, clock, route, _reminders(settings))
+
+
+def _reminders(settings: Settings) -> Reminders:
+    reminders = settings.reminders
+    return Reminders(after=timedelta(minutes=reminders.after_minutes), repeat=reminders.repeat)
 
 
 def _schedule(settings: Settings) -> Schedule:

@@ -84,6 +84,15 @@ class Retry(Section, frozen=True, kw_only=True):
     """When a channel has failed this long, the fallback of the route is told of what is CRITICAL or HIGH."""
 
 
+class RemindersSettings(Section, frozen=True, kw_only=True):
+    """When people are told again of what is CRITICAL or HIGH, open, and acknowledged by nobody."""
+
+    after_minutes: Annotated[float, Meta(ge=0)] = 30.0
+    """How long after it was told; 0 is never."""
+    repeat: bool = False
+    """Whether it is told again and again until somebody acknowledges."""
+
+
 class DigestSettings(Section, frozen=True, kw_only=True):
     """When a storm is told in one message."""
 
@@ -153,6 +162,7 @@ class Settings(Section, frozen=True, kw_only=True):
     analysis: AnalysisSettings = AnalysisSettings()
     retry: Retry = Retry()
     digest: DigestSettings = DigestSettings()
+    reminders: RemindersSettings = RemindersSettings()
     sources: dict[str, dict[str, Any]] = {}
     """How a source is read: a table a source."""
     severities: tuple[SeverityRule, ...] = ()

@@ -12,6 +12,7 @@ from mcp_responder.model.message import Message, Receipt, ReceiptState
 from mcp_responder.operations import Operations
 from mcp_responder.pipeline.correlate import Correlate, Rules
 from mcp_responder.pipeline.notify import Manners, Notifier
+from mcp_responder.pipeline.remind import Reminder, Reminders
 from mcp_responder.pipeline.retry import Schedule
 from mcp_responder.pipeline.route import Routes, Rule
 from mcp_responder.ports import ChannelInfo, Delivered, Leased
@@ -346,3 +347,80 @@ def test_a_channel_that_fails_is_tried_less_and_less_and_then_by_all_at_once(sta
     stage.work()
     assert {stage.sender.outcome_of(alert) for alert in alerts} == {"delivered"}
     assert len(stage.hook.told) > before
+
+
+# ---------------------------------------------------------------------------------------------------------- reminders
+
+
+def remind(stage: Stage, *, repeat: bool = False) -> int:
+    """Do the reminders that are due, and tell; how many there were."""
+    reminders = Reminders(repeat=repeat)
+    reminder = Reminder(stage.store, stage.clock, lambda _: ("hook",), reminders)
+    due = stage.store.receive("reminder", 10, 0)
+    for leased in due:
+        reminder.remind(leased)
+    stage.work()
+    return len(due)
+
+
+@promise("page-is-reminded-of")
+def test_a_page_that_nobody_acknowledges_is_told_again_after_half_an_hour(stage: Stage) -> None:
+    stage.sender.fires(severity=Severity.HIGH)
+    stage.work()
+    stage.clock.advance(minutes=29)
+    assert remind(stage) == 0
+    stage.clock.advance(minutes=1)
+    assert remind(stage) == 1
+    assert [message.event for message in stage.hook.told] == ["opened", "reminded"]
+    assert stage.hook.told[-1].timeline[-1].text == "still open, and nobody has acknowledged it for 30 minutes"
+    stage.clock.advance(hours=5)
+    assert remind(stage) == 0
+
+
+def test_a_reminder_may_be_repeated_until_somebody_acknowledges(stage: Stage) -> None:
+    opened = stage.sender.fires(severity=Severity.CRITICAL)
+    stage.work()
+    for _ in range(3):
+        stage.clock.advance(minutes=30)
+        assert remind(stage, repeat=True) == 1
+    stage.operations.acknowledge(stage.sender.incident_of(opened).incident_id, "ann")
+    stage.work()
+    stage.clock.advance(minutes=30)
+    assert remind(stage, repeat=True) == 1
+    stage.clock.advance(hours=5)
+    assert remind(stage, repeat=True) == 0
+    assert [message.event for message in stage.hook.told] == ["opened", *["reminded"] * 3, "acknowledged"]
+
+
+@pytest.mark.parametrize("verb", ["acknowledge", "resolve", "silence"])
+def test_what_somebody_looks_after_is_not_reminded_of(stage: Stage, verb: str) -> None:
+    opened = stage.sender.fires(severity=Severity.HIGH)
+    stage.work()
+    incident_id = stage.sender.incident_of(opened).incident_id
+    more = (60,) if verb == "silence" else ()
+    getattr(stage.operations, verb)(incident_id, "ann", *more)
+    stage.work()
+    stage.clock.advance(minutes=30)
+    assert remind(stage) == 1
+    assert "reminded" not in [message.event for message in stage.hook.told]
+
+
+def test_what_is_no_page_has_no_reminder(stage: Stage) -> None:
+    opened = stage.sender.fires(severity=Severity.MEDIUM)
+    stage.operations.silence(stage.sender.incident_of(opened).incident_id, "ann", 1)
+    stage.work()
+    stage.clock.advance(hours=1)
+    assert remind(stage) == 0
+
+
+def test_an_escalation_has_a_reminder_of_its_own_but_not_both_at_once(stage: Stage) -> None:
+    stage.sender.fires(severity=Severity.HIGH)
+    stage.work()
+    stage.clock.advance(minutes=5)
+    stage.sender.fires(severity=Severity.CRITICAL)
+    stage.work()
+    stage.clock.advance(minutes=25)
+    assert remind(stage) == 1
+    stage.clock.advance(minutes=5)
+    assert remind(stage) == 1
+    assert [message.event for message in stage.hook.told] == ["opened", "escalated", "reminded"]

@@ -29,6 +29,7 @@ from mcp_responder.storage.sqlite.remote import Answer, Call, OwnerGoneError, Re
 
 ANALYSIS_LANE = "analysis"
 CONFIRMATION_LANE = "confirmation"
+REMINDER_LANE = "reminder"
 FUNCTIONS = {ANALYSIS_LANE: "analysis", CONFIRMATION_LANE: "reception"}
 CHANNEL_LANES = "channel:"
 ANALYSIS_THREADS = 2
@@ -287,6 +288,8 @@ def main() -> int:
     for name in channels:
         worker.serve(f"{CHANNEL_LANES}{name}", notify, CHANNEL_THREADS)
     worker.serve(ANALYSIS_LANE, lambda leased: analyzer.analyze(leased).alert_id, ANALYSIS_THREADS)
+    reminder = app.build_reminder(settings, store, route)
+    worker.serve(REMINDER_LANE, lambda leased: reminder.remind(leased).alert_id, 1)
     worker.serve(CONFIRMATION_LANE, confirmer.confirm, 1)
     log.info("worker_started", channels=list(channels))
     worker.run(stray=notify)

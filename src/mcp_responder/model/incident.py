@@ -44,9 +44,10 @@ class Event(enum.StrEnum):
     DELIVERY_RETRIED = "delivery_retried"
     DELIVERY_DIED = "delivery_died"
     REROUTED = "rerouted"
+    REMINDED = "reminded"
 
 
-QUIET = frozenset({Event.REPEATED, Event.REOPENED, Event.ANALYZED, Event.ANALYSIS_FAILED})
+QUIET = frozenset({Event.REPEATED, Event.REOPENED, Event.ANALYZED, Event.ANALYSIS_FAILED, Event.REMINDED})
 """News that a silence keeps in the timeline. What ends the incident, and what people do, is told all the same."""
 
 
@@ -87,6 +88,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     resolved_at: datetime | None = None
     resolved_by: str = ""
     reopened: int = 0
+    reopened_at: datetime | None = None
     owner: str = ""
     alert_id: str = ""
     """The alert that opened it."""
@@ -269,6 +271,15 @@ def reroute(incident: Incident, channels: tuple[str, ...]) -> Incident:
     )
 
 
+def remind(incident: Incident, at: datetime) -> Change:
+    """Nobody has acknowledged it for long."""
+    since = max(filter(None, (incident.opened_at, incident.reopened_at)))
+    minutes = int((at - since).total_seconds() // 60)
+    text = f"still open, and nobody has acknowledged it for {minutes} minutes"
+    changed = _news(incident, Event.REMINDED, at)
+    return Change(incident=changed, entry=TimelineEntry(at=at, event=Event.REMINDED, text=text))
+
+
 def analyzed(incident: Incident, at: datetime, text: str) -> Change:
     """An analysis was made."""
     changed = _news(incident, Event.ANALYZED, at)
@@ -306,6 +317,7 @@ def _reopened(incident: Incident, at: datetime, **changes: object) -> Incident:
         resolved_at=None,
         resolved_by="",
         reopened=incident.reopened + 1,
+        reopened_at=at,
         **changes,
     )
 

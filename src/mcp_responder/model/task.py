@@ -30,6 +30,16 @@ class Notify(msgspec.Struct, frozen=True, tag="notify"):
         return f"channel:{self.channel}"
 
 
+class Remind(msgspec.Struct, frozen=True, tag="remind"):
+    """Tell again of a page that nobody has acknowledged by then."""
+
+    incident_id: str
+
+    @property
+    def lane(self) -> str:
+        return "reminder"
+
+
 class Confirm(msgspec.Struct, frozen=True, tag="confirm"):
     """Tell the sender of an alert that it may go on sending, as the alert asks."""
 
@@ -40,7 +50,7 @@ class Confirm(msgspec.Struct, frozen=True, tag="confirm"):
         return "confirmation"
 
 
-Work = Analyze | Notify | Confirm
+Work = Analyze | Notify | Remind | Confirm
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

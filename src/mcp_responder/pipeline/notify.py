@@ -17,6 +17,7 @@ from mcp_responder.model.message import Digest, Message, Receipt, ReceiptState
 from mcp_responder.model.task import Leased, Notify, Task
 from mcp_responder.pipeline.correlate import Route, notify
 from mcp_responder.pipeline.digest import Storm, shared
+from mcp_responder.pipeline.remind import Reminders
 from mcp_responder.pipeline.retry import Breaker, Schedule, again
 from mcp_responder.plumbing.text import cut
 from mcp_responder.ports import (
@@ -51,6 +52,7 @@ class Manners(msgspec.Struct, frozen=True, kw_only=True):
     """How long a channel may fail until a page is told by the fallback of its route."""
     alone: int = 10
     """New incidents that a channel is told one by one in a minute; those beyond share one message. 0: all of them."""
+    reminders: Reminders = Reminders()
 
 
 def nobody(_: Incident) -> tuple[str, ...]:
@@ -200,10 +202,16 @@ class Notifier:
                 receipt=receipt,
                 settle="delivered",
                 settle_news=incident.news,
+                tasks=self._reminders_of(incident),
                 finished=leased,
             )
         )
         self._count(leased, "delivered", "", incident)
+
+    def _reminders_of(self, incident: Incident) -> tuple[Task, ...]:
+        """A reminder with the first channel that has told the news."""
+        told = any(_up_to_date(incident, receipt) for receipt in self._store.receipts(incident.incident_id))
+        return () if told else self._manners.reminders.planned(incident)
 
     # ------------------------------------------------------------------------------------------------------- a storm
 
