@@ -31,13 +31,11 @@ _CALM = frozenset({Event.ACKNOWLEDGED, Event.SILENCED, Event.RESOLVED})
 
 
 class _Subject(UniqueUnstructuredHeader, BaseHeader):
-    """Encoded as one, where it must be: Python encodes word by word, and loses the blanks between."""
+    """Folded and encoded as a whole: word by word, as Python does it, blanks are lost and others added."""
 
     def fold(self, *, policy: Policy) -> str:
-        if self.isascii():
-            return super().fold(policy=policy)
-        encoded = Header(str(self), "utf-8", header_name=self.name).encode(linesep=policy.linesep)
-        return f"{self.name}: {encoded}{policy.linesep}"
+        header = Header(str(self), "us-ascii" if self.isascii() else "utf-8", header_name=self.name)
+        return f"{self.name}: {header.encode(linesep=policy.linesep)}{policy.linesep}"
 
 
 _HEADERS = HeaderRegistry()
