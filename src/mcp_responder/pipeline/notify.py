@@ -19,6 +19,7 @@ from mcp_responder.pipeline.correlate import Route, notify
 from mcp_responder.pipeline.digest import Storm, shared
 from mcp_responder.pipeline.remind import Reminders
 from mcp_responder.pipeline.retry import Breaker, Schedule, again
+from mcp_responder.plumbing.redaction import redacted
 from mcp_responder.plumbing.text import cut
 from mcp_responder.ports import (
     MAX_RECEIVES,
@@ -179,7 +180,7 @@ class Notifier:
         """One call of the channel, of which its breaker learns. Raises Transient or Permanent."""
         breaker = self._breaker(leased)
         try:
-            delivered = channel.deliver(message, previous)
+            delivered = channel.deliver(redacted(message), previous)
         except Transient as error:
             breaker.failed(self._clock(), error.retry_after)
             raise
