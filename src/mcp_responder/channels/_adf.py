@@ -45,6 +45,9 @@ class Text(msgspec.Struct, frozen=True, tag_field="type", tag="text", omit_defau
     marks: tuple[Mark, ...] = ()
 
 
+_BLANK = Text(" ")
+
+
 class HardBreak(msgspec.Struct, frozen=True, tag_field="type", tag="hardBreak"):
     pass
 
@@ -132,8 +135,9 @@ def lines(words: str, limit: int) -> tuple[Inline, ...]:
 
 
 def paragraph(*parts: tuple[Inline, ...]) -> tuple[Paragraph, ...]:
-    """One paragraph of these parts, or none."""
-    content = tuple(inline for part in parts for inline in part)
+    """One paragraph of these parts with a blank between them, or none."""
+    first, *rest = [part for part in parts if part] or [()]
+    content = (*first, *(inline for part in rest for inline in (_BLANK, *part)))
     return (Paragraph(content),) if content else ()
 
 

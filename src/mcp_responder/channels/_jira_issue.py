@@ -21,7 +21,8 @@ _KEY = re.compile(r"(?P<project>[A-Za-z][A-Za-z0-9_]*)-(?P<number>[0-9]{1,18})")
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What an issue was told so far: its property."""
 
-    incident: str = ""
+    about: str = ""
+    """An incident's id, or the name of a storm."""
     channel: str = ""
     news: int = 0
     severity: str = ""
@@ -94,8 +95,8 @@ def _query(jira: JiraClient, jql: str) -> list[Any]:
 
 def _is_ours(issue: object, label: str, told: Told) -> bool:
     known = _told(issue)
-    if known.incident:
-        return (known.incident, known.channel) == (told.incident, told.channel)
+    if known.about:
+        return (known.about, known.channel) == (told.about, told.channel)
     return label in _list(issue, "fields", "labels")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from mcp_responder.channels import _adf as adf
+from mcp_responder.channels import _digest
 from mcp_responder.model.analysis import Analysis, Claim, Evidence, MadeBy, Step
 from mcp_responder.model.incident import Event
 from mcp_responder.model.message import Message
@@ -30,9 +31,17 @@ _ROOMS = (_Room(4000, 1000, 30), _Room(1500, 500, 15), _Room(600, 300, 8), _Room
 """Tried in turn until it fits; the last one always does."""
 
 
+def name_of(message: Message) -> str:
+    """What the issue is about: an incident, or all those of a storm."""
+    digest = message.digest
+    return f"storm-{digest.since:%Y%m%dT%H%M%S%f}" if digest else message.incident.incident_id
+
+
 def summary(message: Message) -> str:
     """The issue's title: one line, never empty."""
     incident = message.incident
+    if message.digest:
+        return shown_line(f"[{incident.severity}] {_digest.title(message.digest)}", LONGEST_SUMMARY)
     named = ": ".join(filter(None, (shown_line(incident.service, 80), shown_line(incident.title, LONGEST_SUMMARY))))
     return shown_line(f"[{incident.severity}] {named or incident.incident_id}", LONGEST_SUMMARY)
 
@@ -41,6 +50,11 @@ def description(message: Message) -> adf.Doc:
     """All that is known, cut to what Jira takes."""
 
     def blocks(room: _Room) -> Iterator[adf.Block]:
+        yield from _marks(message)
+        if message.digest:
+            for line in _digest.lines(message.digest):
+                yield from adf.paragraph(adf.text(line, room.line))
+            return
         yield from _circumstances(message, room)
         yield from _report(message, room)
         yield from _page(message)
@@ -64,7 +78,7 @@ def comment(message: Message, *, whole: bool, notes: Iterable[str] = ()) -> adf.
 
 def footer(message: Message) -> str:
     """Names incident and news at the end of a comment; the words by which the comment is found again."""
-    return f"{message.incident.incident_id} #{message.news}"
+    return f"{name_of(message)} #{message.news}"
 
 
 def text_field(words: str) -> adf.Doc:
@@ -96,10 +110,9 @@ def _circumstances(message: Message, room: _Room) -> Iterator[adf.Block]:
         ("Count", f"{counted}{last} (by {_time(incident.news_at)})"),
         ("Owner", incident.owner),
     )
-    yield from _marks(message)
     yield from adf.paragraph(adf.strong(incident.title, room.line))
     yield from adf.bullets(
-        adf.paragraph(adf.strong(name, 20), adf.text(f": {fact}", room.line)) for name, fact in facts if fact
+        adf.paragraph(adf.strong(f"{name}:", 20), adf.text(fact, room.line)) for name, fact in facts if fact
     )
     links = message.links[: room.entries]
     yield from adf.bullets(adf.paragraph(adf.link(link.name, link.url, room.line)) for link in links)
@@ -108,20 +121,21 @@ def _circumstances(message: Message, room: _Room) -> Iterator[adf.Block]:
 def _marks(message: Message) -> tuple[adf.Panel, ...]:
     doubt = "May be a repeat: an earlier try was cut off and may have arrived." if message.doubtful else ""
     late = f"Told late by {timedelta(seconds=message.late_seconds)}." if message.late_seconds else ""
-    return adf.panel("warning", adf.paragraph(adf.text(doubt, 200)), adf.paragraph(adf.text(late, 200)))
+    told = (doubt, late, message.instead)
+    return adf.panel("warning", *(adf.paragraph(adf.text(mark, 400)) for mark in told))
 
 
 def _news(message: Message, room: _Room) -> Iterator[tuple[adf.Inline, ...]]:
     """What happened, by whom, in the words of the timeline."""
     entry = next((entry for entry in reversed(message.timeline) if entry.event is message.event), None)
-    by = f" by {entry.by}" if entry and entry.by else ""
+    by = f"by {entry.by}, " if entry and entry.by else ""
     yield adf.strong(message.event.value.replace("_", " ").capitalize(), 40)
-    yield adf.text(f"{by}, {_time(message.incident.news_at)}.", room.line)
+    yield adf.text(f"{by}{_time(message.incident.news_at)}.", room.line)
     if entry and entry.text:
-        yield adf.text(f" {entry.text}", room.line)
+        yield adf.text(entry.text, room.line)
     if message.event is Event.ANALYZED and message.analysis:
-        yield adf.text(f" {_cause(message.analysis)}", room.line)
-    yield adf.text(f" {message.activity.alerts} alerts, {message.activity.firing} firing.", room.line)
+        yield adf.text(_cause(message.analysis), room.line)
+    yield adf.text(f"{message.activity.alerts} alerts, {message.activity.firing} firing.", room.line)
 
 
 def _page(message: Message) -> Iterator[adf.Block]:
@@ -181,7 +195,7 @@ def _cause(analysis: Analysis) -> str:
 def _claim(claim: Claim, titles: dict[str, str], room: _Room) -> tuple[adf.Paragraph | adf.CodeBlock, ...]:
     said = adf.text(("" if claim.verified else "Unproven: ") + claim.statement, room.line)
     where = titles.get(claim.evidence) or claim.evidence
-    quoted = (adf.text(f" {where}: ", room.line), adf.code(claim.quote, room.line)) if claim.quote else ()
+    quoted = (adf.text(f"{where}:", room.line), adf.code(claim.quote, room.line)) if claim.quote else ()
     return adf.paragraph(said, *quoted)
 
 

@@ -23,6 +23,7 @@ What happens in Jira:
     other news          a comment: escalated, repeated, acknowledged, resolved, reopened, and by whom
     status              acknowledged, resolved and reopened take the transition of that name, or to the status of
                         that name
+    a storm             one issue for all its incidents, edited as they come and go
 
 What the project's screens don't have is left out, and the receipt says so; a field that is required and isn't
 configured is in Jira's words in the dead letter. After a cut connection or a crash the issue is looked for by its label
@@ -39,7 +40,7 @@ from msgspec import Meta
 from mcp_responder.channels._jira_client import JiraClient, JiraRefusal, Json
 from mcp_responder.channels._jira_fields import Fields, Wanted, label, unknown_placeholders
 from mcp_responder.channels._jira_issue import PROPERTY, Issue, Told, find, read
-from mcp_responder.channels._jira_report import LONGEST_TEXT, comment, description, footer, summary
+from mcp_responder.channels._jira_report import LONGEST_TEXT, comment, description, footer, name_of, summary
 from mcp_responder.channels._jira_transitions import move
 from mcp_responder.channels._kind import ChannelKind, Services
 from mcp_responder.model.alert import Severity
@@ -213,17 +214,17 @@ class Jira:
         return {"priority": {"name": name}} if name else {}
 
     def _label(self, message: Message) -> str:
-        return label(f"{PROPERTY}-{message.incident.incident_id}")
+        return label(f"{PROPERTY}-{name_of(message)}")
 
     def _told(self, message: Message) -> Told:
-        incident, analysis = message.incident, message.analysis
+        analysis = message.analysis
         return Told(
-            incident=incident.incident_id,
+            about=name_of(message),
             channel=self.name,
             news=message.news,
-            severity=incident.severity.value,
-            status=incident.status.value,
-            analysis=analysis.made_at.isoformat() if analysis else "",
+            severity=message.incident.severity.value,
+            status=_status(message).value,
+            analysis=analysis.made_at.isoformat() if analysis and not message.digest else "",
         )
 
     def _write(
@@ -260,10 +261,11 @@ class Jira:
 
     def _move(self, issue: Issue, message: Message, notes: list[str]) -> None:
         """Make the transition that the incident's status asks for, once for each change."""
-        incident = message.incident
-        if issue.told.status == incident.status:
+        status = _status(message)
+        if issue.told.status == status:
             return
-        name = "reopened" if incident.status is IncidentStatus.OPEN and incident.reopened else incident.status.value
+        reopened = status is IncidentStatus.OPEN and (message.incident.reopened or issue.told.status)
+        name = "reopened" if reopened else status.value
         wanted = self._transitions.get(name, "")
         if wanted and wanted.casefold() != issue.status.casefold():
             custom = self._fields.custom(self._settings.fields, message, [])
@@ -273,7 +275,7 @@ class Jira:
         """Write anew what has changed, but nothing that a person did; whether the analysis is there to be read."""
         told = self._told(message)
         escalated = issue.told.severity != told.severity
-        if not escalated and issue.told.analysis == told.analysis:
+        if not escalated and issue.told.analysis == told.analysis and not message.digest:
             return True
         offered = {
             "summary": summary(message),
@@ -292,7 +294,10 @@ class Jira:
         return issue.told.analysis == told.analysis or "description" not in locked | left_out
 
     def _comment(self, issue: Issue, message: Message, notes: list[str], *, whole: bool) -> None:
-        if issue.told.news < message.news and not (message.doubtful and self._has_comment(issue, message)):
+        if message.digest or issue.told.news >= message.news:
+            # Of a storm, the description is the news.
+            return
+        if not (message.doubtful and self._has_comment(issue, message)):
             self._say(issue, message, notes, whole=whole)
 
     def _say(self, issue: Issue, message: Message, notes: list[str], *, whole: bool) -> None:
@@ -318,6 +323,14 @@ class Jira:
             return
         except Transient as error:
             raise Transient(str(error), error.retry_after, doubtful=True) from None
+
+
+def _status(message: Message) -> IncidentStatus:
+    """A storm is over with the last of its incidents."""
+    if message.digest is None:
+        return message.incident.status
+    over = all(incident.status is IncidentStatus.RESOLVED for incident in message.digest.incidents)
+    return IncidentStatus.RESOLVED if over else IncidentStatus.OPEN
 
 
 KIND = ChannelKind(info=INFO, guide=__doc__ or "", settings=JiraSettings, build=Jira)
