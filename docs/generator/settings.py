@@ -41,12 +41,11 @@ REQUIRED: dict[str, str | list[str]] = {
     "channels.mail.host": "smtp.example.com",
     "channels.mail.sender": "incidents@example.com",
     "channels.mail.to": ["oncall@example.com"],
-    "channels.mail.host": "smtp.example.com",
-    "channels.mail.sender": "Responder <responder@example.com>",
-    "channels.mail.to": ["oncall@example.com"],
+    "channels.slack.token": "xoxb-...",
+    "channels.slack.channel": "C0123456789",
     "channels.webhook.url": "https://ops.example.com/incidents",
 }
-"""Settings without a default."""
+"""Settings without a default, or without one that works."""
 
 FILE_HEAD = """\
 mcp-responder: every setting, its default, and what it is for.
@@ -106,7 +105,17 @@ def sections() -> Iterator[tuple[str, str, list[Setting]]]:
     tables = {field.name: field.type for field in fields if _is_table(field.type)}
     yield "", "", [_setting(field, "", docs) for field in fields if field.name not in tables | _open_tables()]
     for name, kind in tables.items():
-        yield name, _about(kind), _settings(kind, f"{name}.")
+        yield from _tables(name, kind)
+
+
+def _tables(name: str, kind: type[msgspec.Struct]) -> Iterator[tuple[str, str, list[Setting]]]:
+    """A table, and the tables inside of it."""
+    inner = {field.name: field.type for field in msgspec.structs.fields(kind) if _is_struct(field.type)}
+    docs = {**field_docs(kind), **dict.fromkeys(inner, "")}
+    fields = [field for field in msgspec.structs.fields(kind) if field.name not in inner]
+    yield name, _about(kind), [_setting(field, f"{name}.", docs) for field in fields]
+    for inner_name, inner_kind in inner.items():
+        yield from _tables(f"{name}.{inner_name}", inner_kind)
 
 
 def channel_sections() -> Iterator[tuple[str, str, list[Setting]]]:
@@ -134,6 +143,10 @@ def open_tables() -> dict[str, str]:
 
 def _open_tables() -> dict[str, str]:
     return {**EXAMPLES, "channels": ""}
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _is_table(kind: Any) -> bool:
@@ -178,6 +191,11 @@ def example() -> str:
     return "\n".join((*_said(FILE_HEAD), *_example_lines()))
 
 
+def _example_value(setting: Setting) -> str:
+    example = REQUIRED.get(setting.key)
+    return setting.default if example is None else json.dumps(example)
+
+
 def _example_lines() -> Iterator[str]:
     for name, about, settings in (*sections(), *source_sections(), *channel_sections()):
         if name:
@@ -191,7 +209,7 @@ def _example_lines() -> Iterator[str]:
 
 
 def _assignment(setting: Setting) -> str:
-    return f"{setting.key.rpartition('.')[2]} = {setting.default or json.dumps(REQUIRED[setting.key])}"
+    return f"{setting.key.rpartition('.')[2]} = {_example_value(setting)}"
 
 
 def _said(text: str) -> Iterator[str]:

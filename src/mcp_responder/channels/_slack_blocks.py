@@ -269,7 +269,7 @@ def _analysis(message: Message, analysis: Analysis) -> Iterator[Block]:
     cause = analysis.root_cause
     yield from _sections(_heading("Cause", _sureness(cause)), [_text(cause.statement)])
     if cause.alternatives:
-        yield from _sections(_heading("Or"), _bullets(cause.alternatives))
+        yield from _sections(_heading("Or perhaps"), _bullets(cause.alternatives))
     yield from _sections(_heading("Impact"), [_text(analysis.impact)])
     yield from _sections(_heading("Do"), _steps(analysis.remediation))
     yield from _sections(_heading("Summary"), [_text(analysis.summary)])
@@ -348,7 +348,7 @@ def _section(text: str) -> SectionBlock:
 
 def _context(texts: Sequence[str]) -> Iterator[Block]:
     if texts:
-        yield ContextBlock(elements=[_markup("   ".join(texts))])
+        yield ContextBlock(elements=[_markup("\n".join(texts))])
 
 
 def _markup(text: str) -> MarkdownTextObject:
