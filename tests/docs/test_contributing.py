@@ -13,7 +13,7 @@ import pytest
 
 from tests.docs.pages import ROOT, Example, examples
 
-PAGES = (ROOT / "CONTRIBUTING.md", ROOT / "docs/how-to/add-a-source.md")
+PAGES = (ROOT / "docs/how-to/add-a-source.md", ROOT / "docs/how-to/add-a-channel.md")
 FILE = "file: "
 
 
