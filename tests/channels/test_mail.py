@@ -328,6 +328,18 @@ def test_both_parts_say_the_news(event: Event) -> None:
     assert words in Page(html_of(mail)).seen
 
 
+def test_a_reminder_is_told_whole_and_is_urgent() -> None:
+    incident = msgspec.structs.replace(an_incident(), event=Event.REMINDED)
+    entry = TimelineEntry(at=NOW, event=Event.REMINDED, text="nobody has acknowledged it for 30 minutes")
+    told = Told("<first@example.com>", NOW.isoformat())
+    previous = receipt_of(a_message(), Delivered(reference=told.reference))
+    message = a_message(incident=incident, analysis=an_analysis(), timeline=(entry,))
+    mail = built(msgspec.structs.replace(message, event=Event.REMINDED), previous)
+    assert mail["Importance"] == "high"
+    assert "Reminder: nobody has acknowledged it for 30 minutes" in text_of(mail)
+    assert "deployctl" in text_of(mail)
+
+
 def test_both_parts_say_why_it_is_told_here() -> None:
     instead = "slack couldn't be reached since 10:02 UTC; told here instead."
     mail = built(a_message(instead=instead))

@@ -281,6 +281,8 @@ def _news(message: Message) -> str:
             return f"The analysis failed{why}"
         case Event.REPEATED:
             return "Still firing"
+        case Event.REMINDED:
+            return f"Reminder{why}"
         case Event.RESOLVED:
             return f"Resolved{by} after {_duration(_end(incident) - incident.opened_at)}{why}"
         case _:

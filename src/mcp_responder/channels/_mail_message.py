@@ -6,7 +6,7 @@ from datetime import datetime
 from email import policy
 from email.errors import NonASCIILocalPartDefect
 from email.header import Header
-from email.headerregistry import Address, BaseHeader, HeaderRegistry, UniqueUnstructuredHeader
+from email.headerregistry import Address, HeaderRegistry, UniqueUnstructuredHeader
 from email.message import EmailMessage
 from email.policy import Policy
 from urllib.parse import quote
@@ -30,16 +30,17 @@ _CALM = frozenset({Event.ACKNOWLEDGED, Event.SILENCED, Event.RESOLVED})
 """News that nobody has to be woken for."""
 
 
-class _Subject(UniqueUnstructuredHeader, BaseHeader):
+class _Subject(UniqueUnstructuredHeader):
     """Folded and encoded as a whole: word by word, as Python does it, blanks are lost and others added."""
 
     def fold(self, *, policy: Policy) -> str:
-        header = Header(str(self), "us-ascii" if self.isascii() else "utf-8", header_name=self.name)
-        return f"{self.name}: {header.encode(linesep=policy.linesep)}{policy.linesep}"
+        text = str(self)
+        header = Header(text, "us-ascii" if text.isascii() else "utf-8", header_name="Subject")
+        return f"Subject: {header.encode(linesep=policy.linesep)}{policy.linesep}"
 
 
 _HEADERS = HeaderRegistry()
-_HEADERS.map_to_type("subject", _Subject)
+_HEADERS.map_to_type("subject", _Subject)  # type: ignore[arg-type]  # the registry adds BaseHeader itself
 _POLICY = policy.SMTP.clone(header_factory=_HEADERS)
 
 
