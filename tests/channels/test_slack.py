@@ -87,13 +87,15 @@ def test_the_message_is_edited_from_the_page_to_the_end(slack: SlackServer, chan
 
 
 @pytest.mark.parametrize(
-    ("event", "broadcast"), [(Event.REPEATED, False), (Event.ESCALATED, True), (Event.REOPENED, True)]
+    ("event", "broadcast"),
+    [(Event.REPEATED, False), (Event.ESCALATED, True), (Event.REOPENED, True), (Event.REMINDED, True)],
 )
 def test_news_that_an_edit_hides_is_in_the_thread(
     slack: SlackServer, channel: Channel, event: Event, broadcast: bool
 ) -> None:
     receipt = tell(channel, a_message())
-    tell(channel, a_message(event, news=2), receipt)
+    news = replace(a_message(Event.REPEATED), event=event, timeline=(TimelineEntry(at=NOW, event=event),), news=2)
+    tell(channel, news, receipt)
     [reply] = slack.thread()
     assert reply["thread_ts"] == slack.first()["ts"]
     assert reply["reply_broadcast"] is broadcast

@@ -62,9 +62,10 @@ IN_THREAD = {
     Event.ESCALATED: "🔺 *Escalated*",
     Event.REPEATED: "🔁 *Still firing*",
     Event.REOPENED: "↩️ *Reopened*",
+    Event.REMINDED: "⏰ *Nobody has acknowledged it yet*",
 }
 """News that an edited message alone would hide."""
-BROADCAST = (Event.ESCALATED, Event.REOPENED)
+BROADCAST = (Event.ESCALATED, Event.REOPENED, Event.REMINDED)
 """News that everybody in the channel should see again."""
 NO_NEWS = (Event.COMMENTED, Event.DELIVERED, Event.DELIVERY_RETRIED, Event.DELIVERY_DIED)
 

@@ -26,10 +26,10 @@ Set-up with an incoming webhook, which is simpler and does less:
     url = "https://hooks.slack.com/services/..."
 
 A webhook can't edit: there is one message at first, one with the analysis, one at the end; and if the incident is
-reopened, the same again. It tells nothing of repeats, escalation and acknowledgement, has no buttons and no threads.
+reopened, the same again. It tells nothing of repeats, escalation, reminders and acknowledgement, and has no buttons.
 
-The colour is the severity's, green when resolved. News that an edit would hide (escalated, still firing, reopened) is
-also told in the thread, and escalated and reopened in the channel. A button does what its name says, in the name of the
+The colour is the severity's, green when resolved. News that an edit would hide (still firing, escalated, reopened,
+nobody has acknowledged) is also told in the thread, and all but the first in the channel. A button does what its name says, in the name of the
 one who pressed it; whoever is in the channel may press. A reply in the thread becomes a comment of the incident.
 
 Slack's limits are kept: what is too long is cut, most important first. If Slack refuses the blocks all the same, the
