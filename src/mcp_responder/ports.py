@@ -243,6 +243,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """For each of ``firing_in``: whether any other alarm fires in it too."""
     resolved_later: bool = False
     """This alarm's resolve, later by the sender's clock than this firing, came in during the last five minutes."""
+    fired_later: bool = False
+    """This alarm's firing, later by the sender's clock than this resolve, came in during the last hour."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -532,6 +534,8 @@ class KeyStore(Protocol):
 
 REORDER_WINDOW = timedelta(minutes=5)
 """How long after its resolve a firing that is older by the sender's clock is taken for a straggler."""
+LATE_RESOLVE_WINDOW = timedelta(hours=1)
+"""How long after a firing a resolve that is older by the sender's clock ends nothing: SNS tries again for an hour."""
 VISIBILITY = timedelta(minutes=15)
 """A lease's ceiling."""
 CACHE_KEPT = timedelta(hours=24)

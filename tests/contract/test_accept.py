@@ -521,6 +521,48 @@ def test_without_the_senders_time_nothing_is_out_of_order(sender: Sender) -> Non
     assert sender.outcome_of(accepted) == "in_flight"
 
 
+def test_a_resolve_older_than_its_firing_ends_nothing(sender: Sender, store: Store) -> None:
+    sender.fires(source_id="alarm-1", ago=timedelta(minutes=2))
+    late = sender.resolves(source_id="alarm-1", ago=timedelta(minutes=10))
+    assert sender.outcome_of(late) == "suppressed:out-of-order"
+    (record,) = store.incidents(Query()).items
+    assert (record.incident.status, record.activity.firing) == (IncidentStatus.OPEN, 1)
+    sender.resolves(source_id="alarm-1", ago=timedelta(minutes=1))
+    assert store.incident(record.incident.incident_id).incident.status is IncidentStatus.RESOLVED
+
+
+def test_a_resolve_as_old_as_its_firing_ends_it(sender: Sender, store: Store) -> None:
+    sender.fires(source_id="alarm-1", ago=timedelta(minutes=2))
+    sender.resolves(source_id="alarm-1", ago=timedelta(minutes=2))
+    (record,) = store.incidents(Query()).items
+    assert record.incident.status is IncidentStatus.RESOLVED
+
+
+def test_the_newest_firing_of_an_alarm_counts(sender: Sender, store: Store) -> None:
+    sender.fires(source_id="alarm-1", ago=timedelta(minutes=9))
+    sender.fires(source_id="alarm-1", ago=timedelta(minutes=3))
+    late = sender.resolves(source_id="alarm-1", ago=timedelta(minutes=6))
+    assert sender.outcome_of(late) == "suppressed:out-of-order"
+    (record,) = store.incidents(Query()).items
+    assert record.incident.status is IncidentStatus.OPEN
+
+
+def test_a_late_resolve_is_recognized_for_an_hour(sender: Sender, store: Store, clock: FakeClock) -> None:
+    # A clock that was set back must not keep an incident open for ever.
+    sender.fires(source_id="alarm-1", ago=timedelta())
+    clock.advance(minutes=60)
+    sender.resolves(source_id="alarm-1", ago=timedelta(hours=2))
+    (record,) = store.incidents(Query()).items
+    assert record.incident.status is IncidentStatus.RESOLVED
+
+
+def test_senders_without_an_alarms_id_have_no_common_clock(sender: Sender, store: Store) -> None:
+    sender.fires(resource="web-1", ago=timedelta(minutes=2))
+    sender.resolves(resource="web-1", ago=timedelta(minutes=10))
+    (record,) = store.incidents(Query()).items
+    assert record.incident.status is IncidentStatus.RESOLVED
+
+
 def test_another_alarm_is_not_held_back_by_a_resolve(sender: Sender) -> None:
     sender.resolves(source_id="alarm-1", ago=timedelta(0))
     assert sender.outcome_of(sender.fires(source_id="alarm-2", ago=timedelta(minutes=1))) == "in_flight"

@@ -65,10 +65,10 @@ class Correlate:
     def __call__(self, alert: Alert, situation: Situation) -> Verdict:
         if alert.status is Status.INFO:
             return INFO
+        if situation.resolved_later or situation.fired_later:
+            return OUT_OF_ORDER
         if alert.status is Status.RESOLVED:
             return self._resolved(alert, situation)
-        if situation.resolved_later:
-            return OUT_OF_ORDER
         return self._firing(alert, situation.latest)
 
     def _firing(self, alert: Alert, latest: Incident | None) -> Verdict:

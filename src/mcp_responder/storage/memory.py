@@ -21,7 +21,7 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from mcp_responder.model.alert import Alert, Severity, Status
+from mcp_responder.model.alert import NEVER, Alert, Severity, Status
 from mcp_responder.model.analysis import Analysis, CachedAnswer, Cost
 from mcp_responder.model.errors import Conflict, InvalidRequest, LeaseLost, NotFound
 from mcp_responder.model.incident import Activity, Incident, IncidentStatus, TimelineEntry
@@ -29,6 +29,7 @@ from mcp_responder.model.message import Receipt
 from mcp_responder.model.task import DeadLetter, Leased, Task
 from mcp_responder.ports import (
     CACHE_KEPT,
+    LATE_RESOLVE_WINDOW,
     REORDER_WINDOW,
     SAME_BYTES_WINDOW,
     VISIBILITY,
@@ -93,8 +94,8 @@ class _State(msgspec.Struct, kw_only=True):
     """Content id -> the newest alert with these bytes."""
     incidents: dict[str, Incident] = {}
     activities: dict[str, Activity] = {}
-    firings: set[tuple[str, str]] = set()
-    """(alarm, incident_id)."""
+    firings: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+    """(alarm, incident_id) -> its newest firing: the sender's time (NEVER for none), and ours."""
     resolves: dict[str, tuple[datetime, datetime]] = {}
     """Alarm -> its newest resolve: the sender's time, and ours."""
     timelines: dict[str, tuple[TimelineEntry, ...]] = {}
@@ -118,8 +119,10 @@ class _State(msgspec.Struct, kw_only=True):
             alert_id = incoming.alert.alert_id
             stored = self.recurrences.get(alert_id, alert_id) if incoming.unstable else alert_id
             return Accepted(alert_id=stored, repeat=True, verdict=None)
-        verdict = decide(named.alert, self._situation(named))
-        self._apply(named, verdict, now)
+        situation = self._situation(named)
+        verdict = decide(named.alert, situation)
+        ends = named.alert.status is Status.RESOLVED and not situation.fired_later
+        self._apply(named, verdict, now, ends=ends)
         return Accepted(alert_id=named.alert.alert_id, repeat=False, verdict=verdict)
 
     def _named(self, incoming: Incoming) -> Incoming | None:
@@ -142,6 +145,7 @@ class _State(msgspec.Struct, kw_only=True):
             firing_in=firing_in,
             others_firing=tuple(self._others_fire(incident, incoming.alarm) for incident in firing_in),
             resolved_later=incoming.alert.status is not Status.RESOLVED and self._resolved_later(incoming),
+            fired_later=incoming.alert.status is Status.RESOLVED and self._fired_later(incoming),
         )
 
     def _firing_in(self, alarm: str) -> tuple[Incident, ...]:
@@ -157,7 +161,20 @@ class _State(msgspec.Struct, kw_only=True):
         at, received = resolve
         return fired < at and incoming.alert.received_at - received < REORDER_WINDOW
 
-    def _apply(self, incoming: Incoming, verdict: Verdict, now: datetime) -> None:
+    def _fired_later(self, incoming: Incoming) -> bool:
+        ended = incoming.alert.own_time
+        # Without an id several senders may share the alarm, and each has a clock of its own.
+        return (
+            ended is not None
+            and bool(incoming.alert.source_id)
+            and any(
+                at > ended and incoming.alert.received_at - received < LATE_RESOLVE_WINDOW
+                for (alarm, _), (at, received) in self.firings.items()
+                if alarm == incoming.alarm
+            )
+        )
+
+    def _apply(self, incoming: Incoming, verdict: Verdict, now: datetime, *, ends: bool) -> None:
         alert, incident_id = incoming.alert, verdict.incident_id
         for incident in verdict.changed:
             self._change(incident)
@@ -171,8 +188,8 @@ class _State(msgspec.Struct, kw_only=True):
         if incident_id:
             self._count(self._incident(incident_id).incident_id, alert.received_at)
         if verdict.firing:
-            self.firings.add((incoming.alarm, incident_id))
-        if alert.status is Status.RESOLVED:
+            self._fire((incoming.alarm, incident_id), alert)
+        if ends:
             self._end_firings(incoming)
         self._write(verdict.entries, verdict.tasks, now)
 
@@ -182,8 +199,13 @@ class _State(msgspec.Struct, kw_only=True):
             activity, alerts=activity.alerts + 1, last_seen=max(activity.last_seen, at)
         )
 
+    def _fire(self, firing: tuple[str, str], alert: Alert) -> None:
+        at, known = alert.own_time or NEVER, self.firings.get(firing)
+        if known is None or at > known[0]:
+            self.firings[firing] = (at, alert.received_at)
+
     def _end_firings(self, incoming: Incoming) -> None:
-        self.firings = {firing for firing in self.firings if firing[0] != incoming.alarm}
+        self.firings = {firing: times for firing, times in self.firings.items() if firing[0] != incoming.alarm}
         alert, known = incoming.alert, self.resolves.get(incoming.alarm)
         ended = alert.own_time
         if ended is None:
@@ -202,7 +224,9 @@ class _State(msgspec.Struct, kw_only=True):
         self.incidents[incident.incident_id] = incident
         self.activities.setdefault(incident.incident_id, Activity())
         if incident.status is IncidentStatus.RESOLVED:
-            self.firings = {firing for firing in self.firings if firing[1] != incident.incident_id}
+            self.firings = {
+                firing: times for firing, times in self.firings.items() if firing[1] != incident.incident_id
+            }
 
     def _write(self, entries: Iterable[tuple[str, TimelineEntry]], tasks: Iterable[Task], now: datetime) -> None:
         for incident_id, entry in entries:

@@ -24,6 +24,7 @@ from mcp_responder.model.incident import Incident, IncidentStatus, TimelineEntry
 from mcp_responder.model.task import DeadLetter, Leased, Task
 from mcp_responder.ports import (
     CACHE_KEPT,
+    LATE_RESOLVE_WINDOW,
     REORDER_WINDOW,
     SAME_BYTES_WINDOW,
     Accepted,
@@ -41,6 +42,7 @@ LOOK_UP = 512
 MOST_FIRING = 64
 CACHED_INCIDENTS = 4096
 CACHED_RESOLVES = 10_000
+LATE_RESOLVE_MS = int(LATE_RESOLVE_WINDOW / timedelta(milliseconds=1))
 REORDER_MS = int(REORDER_WINDOW / timedelta(milliseconds=1))
 CACHE_KEPT_MS = int(CACHE_KEPT / timedelta(milliseconds=1))
 SAME_BYTES_MS = int(SAME_BYTES_WINDOW / timedelta(milliseconds=1))
@@ -100,7 +102,7 @@ class Transaction:
         self._stored: set[str] = set()
         self._absent: set[str] = set()
         """Identities that are known to have no incident, unless one is opened now."""
-        self._firings: list[tuple[bytes, int]] = []
+        self._firings: list[tuple[bytes, int, int, int]] = []
         self._alerts: list[tuple[object, ...]] = []
         self._bodies: list[tuple[int, bytes]] = []
         self._lines: list[tuple[int, int, bytes]] = []
@@ -164,8 +166,9 @@ class Transaction:
             if renamed is None:
                 return Accepted(alert_id=self._last_name(alert), repeat=True, verdict=None)
             incoming, alert = renamed, renamed.alert
-        verdict = decide(alert, self._situation(incoming))
-        self._write(incoming, verdict)
+        situation = self._situation(incoming)
+        verdict = decide(alert, situation)
+        self._write(incoming, verdict, ends=alert.status is Status.RESOLVED and not situation.fired_later)
         return Accepted(alert_id=alert.alert_id, repeat=False, verdict=verdict)
 
     def _situation(self, incoming: Incoming) -> Situation:
@@ -177,6 +180,7 @@ class Transaction:
                 latest=latest.incident if latest else None,
                 firing_in=tuple(known.incident for known in firing_in),
                 others_firing=tuple(self._others_firing(known.seq, incoming.alarm) for known in firing_in),
+                fired_later=self._fired_later(incoming),
             )
         return Situation(
             latest=latest.incident if latest else None,
@@ -188,7 +192,20 @@ class Transaction:
         fired = incoming.alert.own_time
         return fired is not None and (to_ms(fired) < at and to_ms(incoming.alert.received_at) - received < REORDER_MS)
 
-    def _write(self, incoming: Incoming, verdict: Verdict) -> None:
+    def _fired_later(self, incoming: Incoming) -> bool:
+        ended = incoming.alert.own_time
+        # Without an id several senders may share the alarm, and each has a clock of its own.
+        if ended is None or not incoming.alert.source_id:
+            return False
+        self._flush_firings()
+        since = to_ms(incoming.alert.received_at) - LATE_RESOLVE_MS
+        row = self._db.execute(
+            "SELECT 1 FROM firings WHERE alarm = ? AND at > ? AND received_at > ? LIMIT 1",
+            (bytes.fromhex(incoming.alarm), to_ms(ended), since),
+        ).fetchone()
+        return row is not None
+
+    def _write(self, incoming: Incoming, verdict: Verdict, *, ends: bool) -> None:
         alert, received = incoming.alert, to_ms(incoming.alert.received_at)
         for incident in verdict.changed:
             self._change(incident)
@@ -201,7 +218,7 @@ class Transaction:
             if verdict.firing:
                 self._fire(incoming, known)
         self._keep_alert(alert, received, verdict, known)
-        if alert.status is Status.RESOLVED:
+        if ends:
             self._resolve(incoming, received)
         if verdict.changed:
             self._write_lines(verdict.entries)
@@ -263,7 +280,9 @@ class Transaction:
     def _fire(self, incoming: Incoming, known: Known) -> None:
         if incoming.alarm in known.firing:
             return
-        self._firings.append((bytes.fromhex(incoming.alarm), known.seq))
+        at = incoming.alert.own_time
+        received = to_ms(incoming.alert.received_at)
+        self._firings.append((bytes.fromhex(incoming.alarm), known.seq, to_ms(at) if at else 0, received))
         # An alarm with an id of its own may fire, and end, in other incidents, too.
         if not incoming.alert.source_id and len(known.firing) < MOST_FIRING:
             known.firing.add(incoming.alarm)
@@ -594,7 +613,12 @@ class Transaction:
         self._alerts, self._bodies = [], []
 
     def _flush_firings(self) -> None:
-        insert(self._db, "firings", self._firings, "ON CONFLICT DO NOTHING")
+        insert(
+            self._db,
+            "firings",
+            self._firings,
+            "ON CONFLICT DO UPDATE SET at = excluded.at, received_at = excluded.received_at WHERE excluded.at > at",
+        )
         self._firings = []
 
     def _flush_tasks(self) -> None:

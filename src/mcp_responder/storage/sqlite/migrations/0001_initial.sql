@@ -55,8 +55,14 @@ CREATE TABLE incident_states (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE timeline (seq INTEGER PRIMARY KEY, incident INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX timeline_by_incident ON timeline (incident);
 
--- Alarms that fire now, and in which incident.
-CREATE TABLE firings (alarm BLOB NOT NULL, incident INTEGER NOT NULL, PRIMARY KEY (alarm, incident)) WITHOUT ROWID;
+-- Alarms that fire now, and in which incident; "at" is the newest firing by its sender's clock, 0 without one.
+CREATE TABLE firings (
+    alarm BLOB NOT NULL,
+    incident INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    PRIMARY KEY (alarm, incident)
+) WITHOUT ROWID;
 CREATE INDEX firings_by_incident ON firings (incident);
 
 -- The newest resolve of an alarm by its sender's clock: tells a straggling firing from a new one.
