@@ -29,8 +29,9 @@ A webhook can't edit: there is one message at first, one with the analysis, one 
 reopened, the same again. It tells nothing of repeats, escalation, reminders and acknowledgement, and has no buttons.
 
 The colour is the severity's, green when resolved. News that an edit would hide (still firing, escalated, reopened,
-nobody has acknowledged) is also told in the thread, and all but the first in the channel. A button does what its name says, in the name of the
-one who pressed it; whoever is in the channel may press. A reply in the thread becomes a comment of the incident.
+nobody has acknowledged) is also told in the thread, and all but the first in the channel. A button does what its name
+says, in the name of the one who pressed it; whoever is in the channel may press. A reply in the thread becomes a
+comment of the incident.
 
 Slack's limits are kept: what is too long is cut, most important first. If Slack refuses the blocks all the same, the
 message goes out as plain text. Slack's own words for what goes wrong, and what to do: docs/how-to/slack.md.
