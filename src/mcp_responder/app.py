@@ -44,7 +44,7 @@ from mcp_responder.pipeline.retry import Schedule
 from mcp_responder.pipeline.route import MATCHED, Routes, Rule, everyone, read_hours
 from mcp_responder.plumbing import certificates
 from mcp_responder.plumbing.certificates import Certificates
-from mcp_responder.plumbing.http import HttpClient, HttpFailure
+from mcp_responder.plumbing.http import HttpClient, HttpFailure, address_of
 from mcp_responder.ports import (
     AnalysisCache,
     Analyst,
@@ -74,6 +74,7 @@ IDENTIFYING = (
     *("owner", "severity", "key", "alert_id"),
 )
 """Fields of an alert that may make an incident."""
+PIN = re.compile("sha256/[A-Za-z0-9+/]{43}=")
 CONFIRM_SECONDS = 10.0
 """How long the answer to a confirmation may take."""
 OfSources = Mapping[str, SourceSettings]
@@ -195,6 +196,29 @@ def sns_settings(loaded: Loaded, sources: Mapping[str, Source]) -> SnsSettings:
     return found
 
 
+def build_http(settings: Settings) -> HttpClient:
+    """Speaks to channels and the model. Raises Misconfigured for a proxy or pins that can't be read."""
+    return HttpClient(proxy=_proxy(settings), pins=_pins(settings))
+
+
+def _proxy(settings: Settings) -> str | None:
+    proxy = settings.outgoing.proxy
+    if proxy:
+        try:
+            address_of(proxy.reveal())
+        except ValueError as error:
+            raise Misconfigured("outgoing.proxy", "configuration", f"{error}.") from None
+    return None if proxy is None else proxy.reveal()
+
+
+def _pins(settings: Settings) -> dict[str, tuple[str, ...]]:
+    for host, pins in settings.outgoing.pins.items():
+        if not pins or not all(PIN.fullmatch(pin) for pin in pins):
+            words = "must be a list of pins, each sha256/ and 44 characters of base64."
+            raise Misconfigured(f"outgoing.pins.{host}", "configuration", words)
+    return {host.lower(): pins for host, pins in settings.outgoing.pins.items()}
+
+
 def build_sns_client(settings: SnsSettings, longest_response: int) -> HttpClient:
     """Speaks to SNS, and to what stands in for it. Raises Misconfigured if its authorities can't be read."""
     authorities = settings.certificate_authorities
@@ -243,7 +267,7 @@ def build_confirmer(loaded: Loaded, store: IncidentStore, observe: confirm.Obser
 def build_channels(loaded: Loaded) -> dict[str, Channel]:
     """The configured channels, or the console. Raises Misconfigured."""
     kinds = load_kinds()
-    services = Services(http=HttpClient(), clock=clock, stdout=sys.stdout)
+    services = Services(http=build_http(loaded.settings), clock=clock, stdout=sys.stdout)
     channels: dict[str, Channel] = {}
     for name, table in (loaded.settings.channels or CONSOLE).items():
         kind = kinds.get(str(table.get("kind", name)))
@@ -370,7 +394,7 @@ def build_claude(settings: Settings, book: CostBook) -> ClaudeAnalyst | None:
     if keyless and importlib.util.find_spec("boto3") is None:
         words = f"give an API key of Bedrock, here or as {BEDROCK_KEY}; or install boto3, which finds AWS credentials."
         raise Misconfigured("analysis.claude.api_key", "configuration", words)
-    return ClaudeAnalyst(claude, book, clock, HttpClient())
+    return ClaudeAnalyst(claude, book, clock, build_http(settings))
 
 
 @contextlib.contextmanager

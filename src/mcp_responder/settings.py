@@ -50,6 +50,16 @@ class Http(Section, frozen=True, kw_only=True):
     """Origins of web pages that may call the API."""
 
 
+class Outgoing(Section, frozen=True, kw_only=True):
+    """How the service reaches channels, the model and SNS. Redirects are never followed."""
+
+    proxy: Secret | None = None
+    """Address of a proxy for all HTTP. Left out: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say. Empty: none."""
+    pins: dict[str, tuple[str, ...]] = {}
+    """Host, or "*." and a domain -> pins of its public keys ("sha256/" and the base64 SHA-256 of the SPKI), of which it
+    must have one. Name a second key, or a rotation cuts you off."""
+
+
 class Correlation(Section, frozen=True, kw_only=True):
     """When alerts belong together."""
 
@@ -158,6 +168,7 @@ class Settings(Section, frozen=True, kw_only=True):
     behind_proxy: bool = False
     """Whether a proxy in front ends TLS; its X-Forwarded headers are then believed."""
     http: Http = Http()
+    outgoing: Outgoing = Outgoing()
     correlation: Correlation = Correlation()
     analysis: AnalysisSettings = AnalysisSettings()
     retry: Retry = Retry()

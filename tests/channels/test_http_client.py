@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_responder.plumbing.http import USER_AGENT, HttpClient, HttpFailure
+from mcp_responder.plumbing.http import USER_AGENT, HttpClient, HttpFailure, pin_of
 
 from .server import Manner, Reply, ScriptedServer, scripted_server
 
@@ -235,3 +236,75 @@ def test_a_given_context_decides_whom_to_trust_but_never_allows_old_tls(tls_serv
     assert http.request("GET", f"https://{tls_server.place}/").status == 200
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
     http.close()
+
+
+# ---------------------------------------------------------------------------------------------------- pins and proxies
+
+
+def pinned(host: str, *pins: str) -> HttpClient:
+    return HttpClient(tls=ssl.create_default_context(cafile=TLS / "localhost.crt"), pins={host: pins})
+
+
+def own_pin() -> str:
+    return pin_of(ssl.PEM_cert_to_DER_cert((TLS / "localhost.crt").read_text()))
+
+
+OTHER_PIN = f"sha256/{'A' * 43}="
+
+
+def test_a_host_with_one_of_its_pinned_keys_is_spoken_to(tls_server: ScriptedServer) -> None:
+    url = tls_server.url.replace("http://127.0.0.1", "https://localhost")
+    assert pinned("localhost", OTHER_PIN, own_pin()).request("GET", url).status == 200
+    assert pinned("elsewhere.example", OTHER_PIN).request("GET", url).status == 200
+
+
+def test_a_host_with_another_key_is_told_nothing(tls_server: ScriptedServer) -> None:
+    url = tls_server.url.replace("http://127.0.0.1", "https://localhost")
+    with pytest.raises(HttpFailure, match="its key isn't one of those that are pinned") as failure:
+        pinned("localhost", OTHER_PIN).request("POST", f"{url}/secret", b"secret")
+    assert tls_server.asked == []
+    assert "secret" not in str(failure.value)
+
+
+def test_a_pin_is_what_openssl_says_of_the_key() -> None:
+    shown = subprocess.run(
+        f"openssl x509 -in {TLS}/localhost.crt -pubkey -noout | openssl pkey -pubin -outform der"
+        " | openssl dgst -sha256 -binary | base64",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert own_pin() == f"sha256/{shown.stdout.strip()}"
+
+
+def test_a_proxy_is_asked_for_the_whole_address(server: ScriptedServer) -> None:
+    http = HttpClient(proxy=server.url.replace("http://", "http://joe:pa%20ss@"))
+    assert http.request("POST", "http://far.example:81/a?b=c", b"x").status == 200
+    (asked,) = server.asked
+    assert (asked.path, asked.headers["host"]) == ("http://far.example:81/a?b=c", "far.example:81")
+
+
+@pytest.mark.parametrize(("bypassed", "seen"), [("", "http://127.0.0.1:{port}/x"), ("127.0.0.1", "/x")])
+def test_the_environment_names_a_proxy_and_whom_it_is_not_for(
+    http: HttpClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, bypassed: str, seen: str
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", bypassed)
+    http.request("GET", f"{server.url}/x")
+    assert server.asked[0].path == seen.format(port=server.url.rpartition(":")[2])
+
+
+def test_an_empty_proxy_is_none_whatever_the_environment_says(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert HttpClient(proxy="").request("GET", server.url).status == 200
+
+
+def test_a_proxy_that_refuses_a_tunnel_has_passed_nothing_on(server: ScriptedServer) -> None:
+    with pytest.raises(HttpFailure, match="through the proxy") as failure:
+        HttpClient(proxy=server.url).request("POST", "https://far.example/secret", b"x")
+    assert not failure.value.sent
+    assert "secret" not in str(failure.value)

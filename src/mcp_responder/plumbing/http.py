@@ -1,8 +1,12 @@
-"""The one HTTP client: kept-alive, timed, no retries, no redirects, TLS 1.2 or later, answers bounded."""
+"""The one HTTP client: kept-alive, timed, no retries, no redirects, TLS 1.2 or later, answers bounded.
+
+It may go through a proxy, and insist on the keys of certain hosts (pins).
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import logging
 import socket
 import ssl
@@ -12,13 +16,14 @@ from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import unquote
+from urllib.request import getproxies_environment, proxy_bypass
 
 import msgspec
 import urllib3
 from urllib3 import exceptions as failures
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util import parse_url
+from urllib3.util import make_headers, parse_url
 
 from mcp_responder import __version__
 
@@ -60,6 +65,12 @@ class Address(msgspec.Struct, frozen=True):
     def place(self) -> str:
         """Host and port: all of an address that may be shown."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port as they stand in a URL; the usual port is left out."""
+        usual = self.port == (443 if self.scheme == "https" else 80)
+        return self.host if usual else self.place
 
     def __repr__(self) -> str:
         return self.place
@@ -120,8 +131,46 @@ class _Timed(socket.socket):
         super().sendall(*arguments)
 
 
+Pins = Mapping[str, tuple[str, ...]]
+"""Host, or ``*.`` and a domain -> ``sha256/`` and the base64 SHA-256 of each public key (SPKI) that it may have."""
+
+
 class _TimedTls(_Timed, ssl.SSLSocket):
-    """The same inside TLS; the handshake is timed as a whole."""
+    """The same inside TLS; the handshake is timed as a whole. Hosts with pins must have one of their keys."""
+
+    pins: Pins = {}
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as it is declared there
+        super().do_handshake(block)
+        wanted = _pins_of(self.server_hostname or "", self.pins)
+        if wanted and pin_of(self.getpeercert(binary_form=True) or b"") not in wanted:
+            refusal = ssl.SSLCertVerificationError(1, "pinned")
+            refusal.verify_message = "its key isn't one of those that are pinned"
+            raise refusal
+
+
+def _pins_of(host: str, pins: Pins) -> tuple[str, ...]:
+    domain = host.partition(".")[2]
+    return pins.get(host.lower()) or pins.get(f"*.{domain.lower()}") or ()
+
+
+def pin_of(certificate: bytes) -> str:
+    """The pin of a certificate's public key; DER."""
+    # Loading it takes some 20 ms, and few configurations need it.
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = x509.load_der_x509_certificate(certificate).public_key()
+    digest = hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    return f"sha256/{base64.b64encode(digest).decode()}"
+
+
+def tls_context(pins: Pins | None = None, given: ssl.SSLContext | None = None) -> ssl.SSLContext:
+    """What every connection of this service is made with: TLS 1.2 or later, verified, and pinned where that is set."""
+    context = given or ssl.create_default_context()
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    context.sslsocket_class = type("_Pinned", (_TimedTls,), {"pins": pins}) if pins else _TimedTls
+    return context
 
 
 class _Connection(HTTPConnection):
@@ -153,6 +202,7 @@ class HttpClient:
     """Sends one request and brings one answer, from any thread.
 
     ``timeout`` bounds all of it: sending, waiting for the answer, and reading it. ``tls`` replaces the default context.
+    ``proxy`` is the address of one for all hosts; None goes by HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment.
     """
 
     def __init__(
@@ -162,12 +212,18 @@ class HttpClient:
         longest_response: int = 1_000_000,
         connections: int = 16,
         tls: ssl.SSLContext | None = None,
+        pins: Pins | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._connect_seconds = connect_seconds
         self._longest_response = longest_response
         self._given_tls = tls
-        self._pools = urllib3.PoolManager(num_pools=64, maxsize=connections)
-        self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self._pins = pins
+        self._proxy = proxy
+        self._connections = connections
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        """By the proxy that is gone through; "" is none."""
+        self._lock = threading.Lock()
 
     def request(
         self,
@@ -187,20 +243,25 @@ class HttpClient:
             return self._received(self._send(method, address, body, headers or {}, timeout))
         except (failures.HTTPError, OSError) as error:
             # Without its cause: urllib3's words may repeat the address.
-            raise HttpFailure(_words(error, address.place, timeout), sent=_exchange.sent) from None
+            sent = _exchange.sent and not isinstance(error, failures.ProxyError)
+            raise HttpFailure(_words(error, address.place, timeout), sent=sent) from None
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._pools.clear()
+        for manager in self._pools.values():
+            manager.clear()
 
     def _send(
         self, method: str, address: Address, body: bytes, headers: Mapping[str, str], timeout: float
     ) -> urllib3.BaseHTTPResponse:
-        return self._pool(address).urlopen(
+        proxy = self._proxy_for(address)
+        # A proxy of plain HTTP is asked for whole addresses.
+        relayed = bool(proxy) and address.scheme == "http"
+        return self._pool(address, proxy).urlopen(
             method,
-            address.target,
+            f"http://{address.authority}{address.target}" if relayed else address.target,
             body=body,
-            headers=_headers(address, headers),
+            headers=_headers(address, headers) | ({"host": address.authority} if relayed else {}),
             retries=False,
             redirect=False,
             assert_same_host=False,
@@ -209,17 +270,37 @@ class HttpClient:
             decode_content=False,
         )
 
-    def _pool(self, address: Address) -> HTTPConnectionPool:
+    def _proxy_for(self, address: Address) -> str:
+        if self._proxy is not None:
+            return self._proxy
+        proxies = getproxies_environment()
+        proxy = proxies.get(address.scheme) or proxies.get("all") or ""
+        return "" if not proxy or proxy_bypass(address.authority) else proxy
+
+    def _pool(self, address: Address, proxy: str) -> HTTPConnectionPool:
+        with self._lock:
+            manager = self._pools.get(proxy) or self._pools.setdefault(proxy, self._manager(proxy))
         tls = {"ssl_context": self._tls} if address.scheme == "https" else None
-        return self._pools.connection_from_host(address.host, address.port, address.scheme, pool_kwargs=tls)
+        return manager.connection_from_host(address.host, address.port, address.scheme, pool_kwargs=tls)
+
+    def _manager(self, proxy: str) -> urllib3.PoolManager:
+        manager = urllib3.PoolManager(num_pools=64, maxsize=self._connections)
+        if proxy:
+            at = address_of(proxy)
+            secret = parse_url(proxy).auth
+            manager = urllib3.ProxyManager(
+                f"{at.scheme}://{at.authority}",
+                num_pools=64,
+                maxsize=self._connections,
+                proxy_headers=make_headers(proxy_basic_auth=unquote(secret)) if secret else None,
+            )
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        return manager
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         # Made on first use and once: reading the system's certificates takes some 30 ms.
-        context = self._given_tls or ssl.create_default_context()
-        context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
-        context.sslsocket_class = _TimedTls
-        return context
+        return tls_context(self._pins, self._given_tls)
 
     def _received(self, response: urllib3.BaseHTTPResponse) -> HttpResponse:
         chunks = []
@@ -250,6 +331,7 @@ def _basic(userinfo: str) -> str:
 
 
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (failures.ProxyError, "no connection to {place} through the proxy{reason}"),
     (failures.NameResolutionError, "the name of {place} can't be resolved"),
     (failures.NewConnectionError, "no connection to {place}{reason}"),
     (failures.ConnectTimeoutError, "no connection to {place} within {timeout:g} s"),
