@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import msgspec
 
 from mcp_responder.model import incident as changes
 from mcp_responder.model.alert import Link, Severity, Status
-from mcp_responder.model.analysis import Analysis
+from mcp_responder.model.analysis import Analysis, Cost
 from mcp_responder.model.errors import Conflict, InvalidRequest, NotFound
 from mcp_responder.model.incident import (
     Change,
@@ -32,6 +32,7 @@ from mcp_responder.ports import (
     ApiKey,
     Clock,
     Commit,
+    CostBook,
     IncidentStore,
     KeyStore,
     LaneDepth,
@@ -129,6 +130,23 @@ class LedgerView(msgspec.Struct, frozen=True, kw_only=True):
     hours: tuple[LedgerHour, ...]
 
 
+class CostsView(msgspec.Struct, frozen=True, kw_only=True):
+    """What models did and cost, in US dollars: the sums, and each day (UTC) and model.
+
+    ``hit_rate`` is the share of the model's analyses that came from the cache; null without any.
+    """
+
+    calls: int
+    answers: int
+    hits: int
+    failures: int
+    throttled: int
+    hit_rate: float | None
+    usd: float
+    saved_usd: float
+    days: tuple[Cost, ...]
+
+
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     """An API key without its secret. ``state`` is active, replaced or expired; ``token`` is set only when just made."""
 
@@ -141,7 +159,7 @@ class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None = None
 
 
-class Store(IncidentStore, TaskQueue, KeyStore, Protocol):
+class Store(IncidentStore, TaskQueue, KeyStore, CostBook, Protocol):
     """What the operations need of a home."""
 
 
@@ -251,6 +269,10 @@ class Operations:
 
     def ledger(self, since: datetime) -> LedgerView:
         return ledger_view(self._store.ledger(since))
+
+    def costs(self, since: datetime) -> CostsView:
+        """From the day (UTC) that holds this moment."""
+        return costs_view(self._store.costs(f"{since.astimezone(UTC):%Y-%m-%d}"))
 
     def depth(self) -> dict[str, LaneDepth]:
         return dict(self._store.depth())
@@ -405,6 +427,23 @@ def _end(record: AlertRecord) -> list[PathStep]:
     # Stores keep when it was settled to the millisecond; it never ends before it came.
     end = max(record.settled_at, record.alert.received_at)
     return [PathStep(at=end, what=record.outcome, detail=explain(record))]
+
+
+def costs_view(days: Sequence[Cost]) -> CostsView:
+    """Days and their sum."""
+    total = sum(days, start=Cost(day="", model=""))
+    analyses = total.answers + total.hits
+    return CostsView(
+        calls=total.calls,
+        answers=total.answers,
+        hits=total.hits,
+        failures=total.failures,
+        throttled=total.throttled,
+        hit_rate=round(total.hits / analyses, 4) if analyses else None,
+        usd=total.usd,
+        saved_usd=total.saved_usd,
+        days=tuple(days),
+    )
 
 
 def ledger_view(hours: Sequence[LedgerHour]) -> LedgerView:

@@ -12,7 +12,7 @@ from mcp_responder.model.incident import Incident
 from mcp_responder.model.task import Leased
 from mcp_responder.pipeline.correlate import Correlate, Rules, alarm_of, identity_of
 from mcp_responder.pipeline.route import everyone
-from mcp_responder.ports import Accepted, Decide, IncidentStore, Incoming, KeyStore, TaskQueue
+from mcp_responder.ports import Accepted, AnalysisCache, CostBook, Decide, IncidentStore, Incoming, KeyStore, TaskQueue
 from tests.contract.clock import FakeClock
 
 CHANNELS = ("slack", "jira")
@@ -20,7 +20,7 @@ DECIDE = Correlate(Rules(), everyone(CHANNELS))
 _names = itertools.count()
 
 
-class Store(IncidentStore, TaskQueue, KeyStore, Protocol):
+class Store(IncidentStore, TaskQueue, KeyStore, AnalysisCache, CostBook, Protocol):
     """All that a backend answers to."""
 
 

@@ -376,7 +376,9 @@ class _Api:
             except (anthropic.APIError, anthropic.AnthropicError) as error:
                 failure = self._failure(error)
             else:
-                if not isinstance(message, anthropic.types.Message):
+                # The SDK takes what comes for what it expects.
+                whole = isinstance(message, anthropic.types.Message) and isinstance(message.content, list)
+                if not whole or not message.usage:
                     raise Permanent("what answers at its address isn't the API")
                 return message
             tries += 1

@@ -76,7 +76,7 @@ def _token(label: str, hint: str, pattern: str) -> _Rule:
     return _Rule((hint.lower(),), re.compile(_START + pattern), f"<{label}>")
 
 
-_BASE64_LINES = r"(?:(?:\s|\\[rnt])*+[A-Za-z0-9+/=]{20,}+)*+"
+_BASE64_LINES = r"(?:(?:\s|\\[rnt])*+(?:(?:Proc-Type|DEK-Info|Version|Comment): [^\n\\]{0,100}|[A-Za-z0-9+/=]{20,}+))*+"
 _PRIVATE_KEYS = (
     _Rule(
         ("private key",),

@@ -253,6 +253,38 @@ def _since(parser: ArgumentParser) -> None:
     )
 
 
+def _share(text: str) -> float:
+    """``40`` or ``40%`` as 0.4."""
+    number = text.removesuffix("%")
+    if not (number.isascii() and number.isdigit() and int(number[:4]) <= 100):
+        raise ArgumentTypeError(f"'{text}' is no share; write 40 or 40%")
+    return int(number) / 100
+
+
+def _volume(text: str) -> float:
+    try:
+        volume = float(text)
+    except ValueError:
+        volume = -1.0
+    if not 0 <= volume < 1e9:
+        raise ArgumentTypeError(f"'{text}' is no number of alerts")
+    return volume
+
+
+def _cost(parser: ArgumentParser) -> None:
+    volume = parser.add_mutually_exclusive_group()
+    volume.add_argument(
+        "--alerts-per-day", type=_volume, metavar="N", help="volume of the estimate; a month has 30 days"
+    )
+    volume.add_argument("--alerts-per-month", type=_volume, metavar="N", help="the same by the month (default: 1000)")
+    parser.add_argument(
+        "--cached", type=_share, default=0.4, metavar="PERCENT", help="analyses that the cache answers (default: 40)"
+    )
+    parser.add_argument(
+        "--since", type=_moment, default="30d", metavar="TIME", help="of the real costs: 30m, 2h, 7d ago (default: 30d)"
+    )
+
+
 # -------------------------------------------------------------------------------------------------------------- table
 
 COMMANDS = (
@@ -360,6 +392,13 @@ COMMANDS = (
     Command("config show", "configuration:show", "Show each setting and where it came from.", "config show"),
     Command("config check", "configuration:check", "Say whether the settings are valid.", "config check"),
     Command("ledger", "ledger:ledger", "Show that every event is accounted for.", "ledger --since 7d", _since),
+    Command(
+        "cost",
+        "cost:cost",
+        "Show what models have cost, and estimate a month at some volume of alerts.",
+        "cost --alerts-per-day 500 --cached 60",
+        _cost,
+    ),
     Command("queues", "ledger:queues", "Show the work that waits.", "queues"),
 )
 

@@ -18,6 +18,7 @@ from mcp_responder.entrypoints.web.auth import Authenticator
 from mcp_responder.entrypoints.web.handlers import (
     AlertHandlers,
     CallbackHandlers,
+    CostHandlers,
     IncidentHandlers,
     KeyHandlers,
     PlugInHandlers,
@@ -73,6 +74,7 @@ def create_api(
     groups = (
         AlertHandlers(operations, clock),
         IncidentHandlers(operations, clock),
+        CostHandlers(operations, clock),
         PlugInHandlers(sources, channels, clock),
         CallbackHandlers(operations, channels),
         KeyHandlers(operations, authenticator),

@@ -21,6 +21,7 @@ from mcp_responder.entrypoints.web.openapi import Route
 from mcp_responder.entrypoints.web.parameters import (
     AlertParameters,
     Comment,
+    CostParameters,
     IncidentParameters,
     JsonBody,
     LedgerParameters,
@@ -41,7 +42,7 @@ from mcp_responder.model.errors import InvalidRequest, NotFound, Permanent, Tran
 from mcp_responder.model.incident import Activity, Event, Incident, IncidentSummary, TimelineEntry
 from mcp_responder.model.message import Message
 from mcp_responder.model.task import DeadLetter
-from mcp_responder.operations import AlertView, IncidentView, KeyView, LedgerView, Operations, Why
+from mcp_responder.operations import AlertView, CostsView, IncidentView, KeyView, LedgerView, Operations, Why
 from mcp_responder.ports import Channel, Clock, LaneDepth, Page, Source
 
 Item = TypeVar("Item")
@@ -118,6 +119,7 @@ async def _caller(request: Request) -> Caller:
 AnyCaller = Annotated[Caller, Depends(_caller)]
 AlertQuery = Annotated[AlertParameters, Depends(QueryOf(AlertParameters))]
 IncidentQuery = Annotated[IncidentParameters, Depends(QueryOf(IncidentParameters))]
+CostQuery = Annotated[CostParameters, Depends(QueryOf(CostParameters))]
 LedgerQuery = Annotated[LedgerParameters, Depends(QueryOf(LedgerParameters))]
 LimitQuery = Annotated[LimitParameters, Depends(QueryOf(LimitParameters))]
 WhoBody = Annotated[Who, Depends(JsonBody(Who))]
@@ -210,6 +212,21 @@ class IncidentHandlers:
 def who(caller: Caller, body: Who) -> str:
     """Whose deed it is: the key's, or the person's whom it names."""
     return f"{body.by} (key '{caller.name}')" if body.by else caller.name
+
+
+class CostHandlers:
+    """What models cost."""
+
+    def __init__(self, operations: Operations, clock: Clock) -> None:
+        self._operations = operations
+        self._clock = clock
+
+    def routes(self) -> tuple[Route, ...]:
+        return (Route("GET", "/v1/costs", self.get_costs, CostsView, "read"),)
+
+    def get_costs(self, parameters: CostQuery) -> Response:
+        """What models did and cost. Per day (UTC) and model, and the sums, in US dollars."""
+        return Json(self._operations.costs(moment("since", parameters.since, self._clock())))
 
 
 class PlugInHandlers:

@@ -92,6 +92,12 @@ class LedgerParameters(msgspec.Struct, frozen=True, kw_only=True):
     since: Moment = "7d"
 
 
+class CostParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Whole days (UTC), from the one that holds this time."""
+
+    since: Moment = "30d"
+
+
 class LimitParameters(msgspec.Struct, frozen=True, kw_only=True):
     """Of a list without pages."""
 

@@ -12,12 +12,16 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from mcp_responder import app
+from mcp_responder.model.alert import NEVER
+from mcp_responder.model.analysis import Cost
 from mcp_responder.operations import LEDGER_SPAN, Operations
 from mcp_responder.pipeline.receive import Rejected
 from mcp_responder.ports import Accepted, Incoming, LaneDepth
 
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 LINES_A_SECOND = 20
+RESULTS = {"answered": "answers", "cached": "hits", "failed": "failures", "throttled": "throttled"}
+"""How an analysis ended -> the field of a Cost that counts it."""
 NO_ROUTE = "suppressed:no-route"
 
 log = structlog.get_logger()
@@ -101,6 +105,7 @@ class DoorMetrics:
         yield from self._requests()
         yield from self._ledger()
         yield from self._queues()
+        yield from self._costs()
 
     def _requests(self) -> Iterator[Metric]:
         watch = self._watch
@@ -148,3 +153,31 @@ class DoorMetrics:
             age.add_metric([lane], tasks.oldest)
         yield depth
         yield age
+
+    def _costs(self) -> Iterator[Metric]:
+        """Read from the store, so they survive a restart."""
+        usd = CounterMetricFamily("responder_model_usd", "US dollars that a model has cost.", labels=["model"])
+        saved = CounterMetricFamily(
+            "responder_model_saved_usd", "US dollars that the cache has saved.", labels=["model"]
+        )
+        tokens = CounterMetricFamily("responder_model_tokens", "Tokens of a model.", labels=["model", "kind"])
+        words = "Analyses by how they ended: answered, cached, failed (the rules answered), throttled."
+        analyses = CounterMetricFamily("responder_model_analyses", words, labels=["model", "result"])
+        for model, cost in self._by_model().items():
+            usd.add_metric([model], cost.usd)
+            saved.add_metric([model], cost.saved_usd)
+            for kind in cost.usage.__struct_fields__:
+                tokens.add_metric([model, kind], getattr(cost.usage, kind))
+            for result, field in RESULTS.items():
+                analyses.add_metric([model, result], getattr(cost, field))
+        yield usd
+        yield saved
+        yield tokens
+        yield analyses
+
+    def _by_model(self) -> dict[str, Cost]:
+        sums: dict[str, Cost] = {}
+        for cost in self._operations.costs(NEVER).days:
+            known = sums.get(cost.model)
+            sums[cost.model] = known + cost if known else cost
+        return sums
