@@ -202,13 +202,14 @@ def build_http(settings: Settings) -> HttpClient:
 
 
 def _proxy(settings: Settings) -> str | None:
-    proxy = settings.outgoing.proxy
-    if proxy:
-        try:
-            address_of(proxy.reveal())
-        except ValueError as error:
-            raise Misconfigured("outgoing.proxy", "configuration", f"{error}.") from None
-    return None if proxy is None else proxy.reveal()
+    proxy = settings.outgoing.proxy.reveal()
+    if proxy in ("", "none"):
+        return "" if proxy else None
+    try:
+        address_of(proxy)
+    except ValueError as error:
+        raise Misconfigured("outgoing.proxy", "configuration", f"{error}.") from None
+    return proxy
 
 
 def _pins(settings: Settings) -> dict[str, tuple[str, ...]]:

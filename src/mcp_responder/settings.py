@@ -53,8 +53,8 @@ class Http(Section, frozen=True, kw_only=True):
 class Outgoing(Section, frozen=True, kw_only=True):
     """How the service reaches channels, the model and SNS. Redirects are never followed."""
 
-    proxy: Secret | None = None
-    """Address of a proxy for all HTTP. Left out: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say. Empty: none."""
+    proxy: Secret = Secret("")
+    """Address of a proxy for all HTTP. Empty: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say; none: no proxy at all."""
     pins: dict[str, tuple[str, ...]] = {}
     """Host, or "*." and a domain -> pins of its public keys ("sha256/" and the base64 SHA-256 of the SPKI), of which it
     must have one. Name a second key, or a rotation cuts you off."""
