@@ -330,6 +330,28 @@ def test_a_page_that_its_channel_cant_get_is_told_by_the_fallback_in_time() -> N
     assert stage.sender.outcome_of(later) == "delivered"
 
 
+def test_when_everybody_is_down_for_two_hours_nothing_is_lost_and_what_is_late_says_so() -> None:
+    stage = Two()
+    stage.hook.answers = [Transient("down")] * 10_000
+    stage.mail.answers = [Transient("down")] * 10_000
+    alerts = [stage.sender.fires(title=f"error {chr(97 + number)}") for number in range(8)]
+    for _ in range(240):
+        stage.work_both()
+        stage.clock.advance(seconds=30)
+    assert {stage.sender.outcome_of(alert) for alert in alerts} == {"in_flight"}
+    assert len(stage.hook.told) < 300
+    stage.hook.answers, stage.mail.answers = [], []
+    tried = len(stage.hook.told)
+    for _ in range(40):
+        stage.work_both()
+        stage.clock.advance(seconds=30)
+    assert {stage.sender.outcome_of(alert) for alert in alerts} == {"delivered"}
+    assert all(message.late_seconds >= 7200 for message in stage.hook.told[tried:])
+    told = {message.incident.title for message in stage.mail.told[-8:]}
+    assert len(told) == 8
+    assert stage.store.dead_letters(10) == ()
+
+
 @promise("failing-channel-is-spared")
 def test_a_channel_that_fails_is_tried_less_and_less_and_then_by_all_at_once(stage: Stage) -> None:
     stage.hook.answers = [Transient("down")] * 1000
