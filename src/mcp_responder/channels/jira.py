@@ -25,7 +25,7 @@ What happens in Jira:
                         that name
     a storm             one issue for all its incidents, edited as they come and go
 
-What the project's screens don't have is left out, and the receipt says so; a field that is required and isn't
+What the project's screens don't have is left out, and the timeline says so; a field that is required and isn't
 configured is in Jira's words in the dead letter. After a cut connection or a crash the issue is looked for by its label
 and its key before another is made. An issue that was deleted is made anew.
 """

@@ -194,7 +194,9 @@ class Notifier:
         now = self._clock()
         receipt = replace(self._receipt(leased, incident, ReceiptState.DELIVERED, now, delivered), digest=digest)
         where = ", in a digest" if digest else ""
-        text = f"{incident.event}{where}{' (perhaps a repeat)' if receipt.doubtful else ''}"
+        doubt = " (perhaps a repeat)" if receipt.doubtful else ""
+        detail = f": {delivered.detail}" if delivered.detail else ""
+        text = f"{incident.event}{where}{doubt}{detail}"
         entry = TimelineEntry(at=now, event=Event.DELIVERED, channel=receipt.channel, text=text)
         self._store.commit(
             Commit(

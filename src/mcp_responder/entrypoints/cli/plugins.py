@@ -131,5 +131,5 @@ def test_channel(args: Namespace, terminal: Terminal) -> int:
         complain(f"Channel '{args.name}' did not take a test message: {result.detail.rstrip('.')}{hope}.")
         return FAILED
     if not args.json:
-        terminal.say(f"Channel '{args.name}' took a test message. {result.url}")
+        terminal.say(f"Channel '{args.name}' took a test message. {result.detail} {result.url}")
     return OK
