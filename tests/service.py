@@ -48,7 +48,8 @@ class Service:
         return (self.folder / "stderr").read_text()
 
     def start(self) -> None:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RESPONDER_")}
+        foreign = ("RESPONDER_", "ANTHROPIC_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         own = {f"RESPONDER_{name}": value for name, value in self._settings.items()}
         with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
             self._process = subprocess.Popen(

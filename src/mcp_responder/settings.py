@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from mcp_responder.analysts.claude import ClaudeSettings
+from mcp_responder.analysts.claude_settings import ClaudeSettings
 from mcp_responder.model.alert import Severity
 from mcp_responder.model.errors import Misconfigured
 from mcp_responder.model.severity import SeverityRule

@@ -14,8 +14,9 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
-from mcp_responder.analysts import claude as module
-from mcp_responder.analysts.claude import ClaudeAnalyst, ClaudeSettings, Models, Price, question, read_draft, schema
+from mcp_responder.analysts.claude import ClaudeAnalyst
+from mcp_responder.analysts.claude_settings import ClaudeSettings, Models, Price
+from mcp_responder.analysts.conversation import PROMPT, question, read_draft, schema
 from mcp_responder.analysts.rules import RulesAnalyst
 from mcp_responder.model.alert import Severity
 from mcp_responder.model.analysis import Analysis, Cost, Evidence, Usage
@@ -144,8 +145,8 @@ def test_the_schema_is_what_the_api_takes_and_a_draft_fits_it() -> None:
 
 def test_a_changed_prompt_is_a_new_version() -> None:
     folder = resources.files("mcp_responder.analysts") / "prompts"
-    texts = b"".join(sorted(file.read_bytes() for file in folder.iterdir() if file.name.startswith(module.PROMPT)))
-    assert (module.PROMPT, sha256(texts).hexdigest()[:12]) == ("analysis.v1", PROMPT_HASH)
+    texts = b"".join(sorted(file.read_bytes() for file in folder.iterdir() if file.name.startswith(PROMPT)))
+    assert (PROMPT, sha256(texts).hexdigest()[:12]) == ("analysis.v1", PROMPT_HASH)
 
 
 # ----------------------------------------------------------------------------------------------------------- the prompt
@@ -159,7 +160,7 @@ def test_the_prompt_holds_what_the_analysis_needs() -> None:
         Evidence(evidence_id="e4", kind="stack_trace", title="Java", content="at Cart.save(Cart.java:7)"),
         Evidence(evidence_id="e5", kind="logs", title="logs", gap="logs: access denied"),
     ]
-    text = question(ABOUT, evidence, ClaudeSettings())
+    text = question(ABOUT, evidence, 24_000)
     marker = re.search(r"begin with (==== [0-9a-f]{12})\.", text)
     assert marker
     assert f"{marker[1]} e2 (history): 7 days" in text

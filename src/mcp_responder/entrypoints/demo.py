@@ -51,7 +51,9 @@ SERVICE = "mcp_responder.entrypoints.supervisor"
 
 
 def _environment(folder: str, key: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("RESPONDER_")}
+    # Nor a model's key: the demo costs nothing.
+    kept = (name for name in os.environ if not name.startswith("RESPONDER_") and name != "ANTHROPIC_API_KEY")
+    own = {name: os.environ[name] for name in kept}
     return {
         **own,
         "RESPONDER_PORT": "0",

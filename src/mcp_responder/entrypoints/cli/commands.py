@@ -148,6 +148,12 @@ def _serve(parser: ArgumentParser) -> None:
     parser.add_argument("--behind-proxy", action="store_const", const="true", help="a proxy in front ends TLS")
 
 
+def _demo(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--noisy-day", action="store_true", help="a day of 1,000 alerts instead, and what throttle and cache save"
+    )
+
+
 def _send(parser: ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", metavar="FILE", help="what to post, as it is; - is standard input")
     parser.add_argument("--source", metavar="NAME", help="the source that reads it (default: it is detected)")
@@ -295,7 +301,7 @@ COMMANDS = (
         "serve --port 9000 --data-dir /var/lib/mcp-responder",
         _serve,
     ),
-    Command("demo", "processes:demo", "Replay a real-looking incident through a throw-away service.", "demo"),
+    Command("demo", "processes:demo", "Replay a real-looking incident through a throw-away service.", "demo", _demo),
     Command(
         "send",
         "send:send",

@@ -38,6 +38,10 @@ def demo(args: Namespace, terminal: Terminal) -> int:
     del terminal
     if args.json:
         raise UsageError("The demo is a story for people; leave --json out.")
+    if args.noisy_day:
+        from mcp_responder.entrypoints import noisy_day
+
+        return noisy_day.run()
     from mcp_responder.entrypoints import demo as story
 
     return story.run()
