@@ -13,7 +13,7 @@ from docs.generator.markdown import MADE, code, field_docs, plain, table
 from mcp_responder.channels import load_kinds
 from mcp_responder.plumbing.secret import Secret
 from mcp_responder.ports import SourceSettings
-from mcp_responder.settings import NOT_SETTINGS, PREFIX, RouteSettings, Section, Settings
+from mcp_responder.settings import PREFIX, RouteSettings, Section, Settings
 from mcp_responder.sources import load_sources
 
 WIDTH = 100
@@ -81,6 +81,7 @@ value and where it came from; secrets are shown as `***`.
 """
 
 NOT_KEYS = {
+    "ANTHROPIC_API_KEY": "The model's key, if `analysis.claude.api_key` isn't set.",
     "RESPONDER_CONFIG": "The configuration file, if it isn't `responder.toml` in the working directory.",
     "RESPONDER_URL": "For the command line: the service to talk to, if it isn't the one of this directory.",
 }
@@ -240,7 +241,7 @@ def _page_lines() -> Iterator[str]:
     for name, about, settings in channel_sections():
         yield from ("", f"### `[{name}]`", "", about, "", *(_settings_table(settings) if settings else ()))
     yield from ("", "## Variables that aren't settings", "")
-    yield from table(("variable", "what it is for"), ((code(name), NOT_KEYS[name]) for name in sorted(NOT_SETTINGS)))
+    yield from table(("variable", "what it is for"), ((code(name), NOT_KEYS[name]) for name in sorted(NOT_KEYS)))
 
 
 def _route_table() -> Iterator[str]:

@@ -206,14 +206,13 @@ def load(environment: Mapping[str, str], folder: Path) -> Loaded:
 
 
 def _take_model_key(tree: dict[str, Any], origins: dict[str, str], environment: Mapping[str, str]) -> None:
-    claude = tree.setdefault("analysis", {}).setdefault("claude", {}) if _is_table(tree.get("analysis", {})) else None
-    if environment.get(MODEL_KEY) and isinstance(claude, dict) and not {"api_key", "bedrock_region"} & claude.keys():
-        claude["api_key"] = environment[MODEL_KEY]
+    """Put it where it belongs, unless there is a key, or another platform is asked."""
+    key = environment.get(MODEL_KEY)
+    analysis = tree.setdefault("analysis", {}) if key else None
+    claude = analysis.setdefault("claude", {}) if isinstance(analysis, dict) else None
+    if isinstance(claude, dict) and not claude.get("api_key") and not claude.get("bedrock_region"):
+        claude["api_key"] = key
         origins["analysis.claude.api_key"] = MODEL_KEY
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict)
 
 
 def _file(environment: Mapping[str, str], folder: Path) -> Path | None:

@@ -64,7 +64,7 @@ class Models(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class ClaudeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Analyses by a model of Anthropic. Without a key the rules analyse, and nothing leaves."""
 
-    api_key: Secret | None = None
+    api_key: Secret = Secret("")
     """The key; empty: ANTHROPIC_API_KEY. With bedrock_region, an API key of Amazon Bedrock."""
     base_url: str = ""
     """Address of the API; empty: Anthropic's, or that of Bedrock in its region."""
