@@ -46,6 +46,10 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The source's own settings, if it has any and they aren't the defaults."""
 
 
+def _nobody(_body: object) -> bool:
+    return False
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A raw delivery as a door received it."""
 
@@ -57,6 +61,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading = Reading()
     title: str = ""
     """What an envelope around it is titled, for a body that has no title."""
+    knows: Callable[[object], bool] = _nobody
+    """Whether a source knows this decoded JSON as its own; the one that takes any JSON doesn't count."""
 
 
 class Inner(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,9 +78,10 @@ class Inner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):
-    """What its sender has signed: to be verified before what is inside is believed. RSA, PKCS 1 v1.5."""
+    """What its sender has signed: to be verified before what is inside is even read. RSA, PKCS 1 v1.5."""
 
-    inside: Alert | Inner
+    inside: Callable[[], Alert | Inner]
+    """Reads it."""
     signer: str
     """Who it says that it is from, in words for people."""
     text: bytes = b""
@@ -126,6 +133,9 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Its table in the configuration; a docstring under each field says what it is for."""
     event_header: str = ""
     """Header, in lower case, in which its sender names the event when the body is another one's and names none."""
+    signs: Callable[[object], bool] | None = None
+    """Whether all of this decoded JSON is signed, as it says: nothing else is read that came without an API key.
+    Cheap. None: its sender signs nothing."""
     confirmation: Callable[[Alert, Reading], str] | None = None
     """The address to fetch so that its sender goes on, if this alert of its asks for that; else empty. Pure."""
 

@@ -82,7 +82,7 @@ def check(name: str, body: object) -> None:
         assert refused.status == 422
         return
     for item in found:
-        alert = item.inside if isinstance(item, Signed) else item
+        alert = item.inside() if isinstance(item, Signed) else item
         if isinstance(alert, Inner):
             assert isinstance(msgspec.json.decode(alert.body), dict | list)
             continue

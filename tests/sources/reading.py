@@ -47,7 +47,7 @@ def read(source: str, body: object, reading: Reading | None = None) -> Alert:
 
 def alerts_of(items: Sequence[Alert | Inner | Signed]) -> list[Alert]:
     """The alerts among what a source found, signed or not; what is to be detected again is left out."""
-    opened = [item.inside if isinstance(item, Signed) else item for item in items]
+    opened = [item.inside() if isinstance(item, Signed) else item for item in items]
     return [item for item in opened if isinstance(item, Alert)]
 
 

@@ -137,7 +137,7 @@ def test_nobody_is_sent_to_an_address_that_isnt_of_sns(address: str) -> None:
     alert = read("sns", envelope("Confirm!", Type="SubscriptionConfirmation", SubscribeURL=address))
     assert alert.links == ()
     assert "Take care" in alert.message
-    assert confirmation(alert, Reading(own=SnsSettings(topics=("*",)))) == ""
+    assert confirmation(alert, Reading(own=SnsSettings(topics=("arn:aws:sns:*:*:*",)))) == ""
 
 
 @pytest.mark.parametrize(("deep", "title"), [(3, "Disk full"), (4, "Envelope 0"), (10, "Envelope 6")])

@@ -229,7 +229,9 @@ def test_any_other_address_is_never_fetched(change: dict[str, Any]) -> None:
     ("listed", "is_in"),
     [
         ((TOPIC,), True),
-        (("*",), True),
+        (("*",), False),
+        (("arn:*",), False),
+        (("arn:aws:sns:*:*:*",), True),
         (("arn:aws:sns:*:123456789012:*",), True),
         (("arn:aws:sns:eu-west-1:123456789012:al*ms",), True),
         ((TOPIC + "x", TOPIC), True),
@@ -244,3 +246,66 @@ def test_any_other_address_is_never_fetched(change: dict[str, Any]) -> None:
 def test_topics_are_listed_whole_or_with_a_star(listed: tuple[str, ...], is_in: bool) -> None:
     assert is_listed(TOPIC, listed) is is_in
     assert not is_listed("", listed)
+
+
+@pytest.mark.parametrize(
+    ("topic", "listed"),
+    [
+        ("arn:aws:sns:eu-west-1:999999999999:x:123456789012:y", "arn:aws:sns:*:123456789012:*"),
+        (f"{TOPIC}\nTopicArn\narn:aws:sns:eu-west-1:999999999999:x", "arn:aws:sns:*:123456789012:*"),
+        (f"{TOPIC} x", "arn:aws:sns:*:123456789012:*"),
+    ],
+)
+def test_a_star_stays_within_its_part_of_the_arn(topic: str, listed: str) -> None:
+    assert not is_listed(topic, (listed,))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"MessageId": "m-1\nSubject\nx"},
+        {"MessageId": "m 1"},
+        {"MessageId": None},
+        {"MessageId": 7},
+        {"Subject": "Disk\nfull"},
+        {"Subject": "Disk\rfull"},
+        {"Subject": 7},
+        {"Timestamp": "2026-03-01T10:00:00.000Z\nTopicArn\nx"},
+        {"Timestamp": "2026-03-01"},
+        {"Timestamp": None},
+        {"TopicArn": f"{TOPIC}\nx"},
+        {"TopicArn": f" {TOPIC}"},
+        {"TopicArn": f"{TOPIC}:x"},
+        {"TopicArn": f"{TOPIC}\n"},
+        {"TopicArn": "arn:aws:sqs:eu-west-1:123456789012:alarms"},
+        {"Message": None},
+    ],
+)
+def test_a_field_that_could_be_read_in_two_ways_cant_be_verified(change: dict[str, Any]) -> None:
+    flaw = seal_of({**NOTIFICATION, **change}, ()).flaw
+    assert flaw.startswith(f"Its {next(iter(change))} isn't")
+
+
+@pytest.mark.parametrize(
+    "change", [{"Token": "t\nTopicArn\nx"}, {"Token": None}, {"SubscribeURL": "https://x\n"}, {"SubscribeURL": None}]
+)
+def test_so_it_is_in_what_asks_for_a_confirmation(change: dict[str, Any]) -> None:
+    sealed = {name: NOTIFICATION[name] for name in ("Signature", "SignatureVersion", "SigningCertURL")}
+    assert not seal_of({**CONFIRMATION, **sealed}, ()).flaw
+    assert next(iter(change)) in seal_of({**CONFIRMATION, **sealed, **change}, ()).flaw
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Subject": None},
+        {"Subject": ""},
+        {"Subject": "Störung ✓"},
+        {"Message": "\nMessageId\nx\0"},
+        {"TopicArn": "arn:aws-us-gov:sns:us-gov-west-1:123456789012:alarms"},
+        {"TopicArn": "arn:aws-cn:sns:cn-north-1:123456789012:Alarms_1-x.fifo"},
+        {"Timestamp": "2026-03-01T10:00:00Z"},
+    ],
+)
+def test_what_sns_writes_is_right(change: dict[str, Any]) -> None:
+    assert seal_of({**NOTIFICATION, **change}, ()).flaw == ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import gzip
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from mcp_responder.sources._sns_signature import text_to_sign
 from tests.authority import DAY, Authority, Owner, chain
 from tests.channels.server import Reply
 from tests.promises import promise
@@ -20,6 +24,12 @@ from tests.sns import PATH, TOPIC, Sns, sns_on_localhost
 from tests.sources.reading import FIXTURES, bodies
 
 ALARM = (FIXTURES / "cloudwatch_alarm" / "metric_firing.json").read_text()
+INFORMS = """StackId='arn:aws:cloudformation:eu-west-1:123456789012:stack/web/1'
+LogicalResourceId='web'
+ResourceType='AWS::CloudFormation::Stack'
+ResourceStatus='UPDATE_IN_PROGRESS'
+StackName='web'"""
+"""What CloudFormation says through SNS, which is kept only."""
 SHORT, LONG = "/v1/sources/sns", "/v1/sources/sns?by=the-long-way"
 SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 ASKED = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
@@ -33,7 +43,8 @@ def sns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sns]:
 
 @pytest.fixture(scope="module")
 def service(sns: Sns, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("service"), RETRY__FIRST_SECONDS="0.1", **sns.settings) as service:
+    settings = sns.settings | {"SOURCES__SNS__TOPICS": json.dumps([TOPIC, "arn:aws:sns:*:210987654321:any-*"])}
+    with running(tmp_path_factory.mktemp("service"), RETRY__FIRST_SECONDS="0.1", **settings) as service:
         yield service
 
 
@@ -125,7 +136,7 @@ def test_another_topic_needs_a_key_and_nothing_is_fetched_for_it(door: Door, sns
 
 @pytest.mark.parametrize("body", [{"title": "Disk full"}, "Disk full", [], {}, ALARM.encode(), b"Disk full", b"{"])
 def test_what_isnt_signed_needs_a_key(door: Door, body: object) -> None:
-    assert door.post(body).status == (422 if body == {} else 401)
+    assert door.post(body).status == 401
     if not isinstance(body, bytes):
         assert door.post([{"title": "Disk full"}, body]).status == 401
 
@@ -177,7 +188,7 @@ def changes(envelope: dict[str, Any], field: str) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("path", bodies("sns"), ids=lambda path: path.stem)
 def test_every_fixture_is_refused_when_a_signed_byte_is_changed(door: Door, sns: Sns, path: Any) -> None:
     fixture = json.loads(path.read_bytes())
-    if not isinstance(fixture.get("Message"), str):
+    if not isinstance(fixture.get("Message"), str) or path.stem == "odd_types":
         pytest.skip("holds no envelope that could be signed")
     envelope = sns.envelope(**{"message": "", **{k: v for k, v in fixture.items() if k in SIGNED + ASKED}})
     assert door.post(envelope, key=KEY).status == 202
@@ -216,6 +227,82 @@ def test_an_array_is_taken_without_its_forgeries(door: Door, sns: Sns) -> None:
     assert answer.status == 202
     assert [item["error"]["code"] for item in answer.json()["rejected"]] == ["wrong_signature"]
     door.refuses([sns.envelope(MessageId="in-an-array"), forged], 403, "wrong_signature")
+
+
+@promise("forged-message-is-refused")
+@pytest.mark.parametrize("key", ["", KEY])
+def test_a_strangers_message_isnt_cut_into_one_of_a_listed_topic(door: Door, sns: Sns, key: str) -> None:
+    """What is signed has no marks between its fields: the end of a message can be taken for the fields behind it."""
+    stranger = "arn:aws:sns:eu-central-1:999999999999:stranger"
+    fields = "22222222-2222-2222-2222-222222222222\nTimestamp\n2026-03-01T10:00:00.000Z\nTopicArn"
+    ours = "arn:aws:sns:eu-central-1:210987654321:any-alarms"
+    real = sns.envelope(f"{ALARM}\nMessageId\n{fields}\n{ours}", TopicArn=stranger, MessageId="his-own")
+    rest = f"MessageId\nhis-own\nTimestamp\n{real['Timestamp']}\nTopicArn\n{stranger}"
+    cuts = [
+        {"MessageId": fields[:36], "TopicArn": f"{ours}\n{rest}"},
+        {"MessageId": f"{fields}\n{ours}\nMessageId\nhis-own"},
+    ]
+    for cut in cuts:
+        forged = {**real, "Message": ALARM, **cut}
+        assert text_to_sign(forged) == text_to_sign(real)
+        assert door.post(forged, key=key).status == (403 if key else 401)
+
+
+@promise("forged-message-is-refused")
+def test_a_listed_topics_message_isnt_cut_into_another_one_of_its_own(door: Door, sns: Sns) -> None:
+    real = sns.envelope("Disk full", Subject="Web", MessageId="cut")
+    left_out = {**real, "Message": "Disk full\nMessageId\ncut", "MessageId": None}
+    merged = {**real, "Message": "Disk full\nMessageId\ncut\nSubject\nWeb", "MessageId": None, "Subject": None}
+    for forged in (left_out, merged):
+        assert text_to_sign(forged) == text_to_sign(real)
+        door.refuses(forged, 403, "not_verifiable")
+
+
+@promise("forged-message-is-refused")
+def test_nothing_but_envelopes_is_read_without_a_key(door: Door, sns: Sns) -> None:
+    """Whoever sends it may be anybody, and other sources unpack what is sent."""
+    events = {"messageType": "DATA_MESSAGE", "logEvents": ["ERROR"] * 150_000}
+    packed = base64.b64encode(gzip.compress(json.dumps(events).encode())).decode()
+    bodies: list[Any] = [
+        {"awslogs": {"data": packed}},
+        {"Records": [{"kinesis": {"data": packed}}]},
+        {"requestId": "r", "timestamp": 1, "records": [{"data": packed}]},
+        {"Records": [{"eventSource": "aws:sqs", "body": "Disk full " * 90_000}]},
+        {"Records": [sns.envelope(), {"awslogs": {"data": packed}}]},
+        sns.envelope("Disk full " * 90_000, TopicArn=TOPIC + "-of-a-stranger"),
+        {**sns.envelope("Disk full " * 90_000), "Signature": "FAKE"},
+    ]
+    for body in bodies:
+        start = time.monotonic()
+        assert door.post(body).status in (401, 403)
+        assert time.monotonic() - start < 1
+
+
+@promise("forged-message-is-refused")
+def test_what_is_beside_a_signed_message_isnt_confirmed(door: Door, sns: Sns) -> None:
+    sns.asked.clear()
+    asks = {**sns.confirmation(Token="beside", MessageId="beside"), "Signature": "FAKE"}
+    half = {name: value for name, value in asks.items() if name != "Message"}
+    signed = {"Sns": sns.envelope(MessageId="signed")}
+    for number, words in enumerate((" ", INFORMS)):
+        queued = {"eventSource": "aws:sqs", "body": words, "messageId": f"queued-{number}"}
+        for more in (half, {"Sns": half}):
+            assert door.post({"Records": [signed, {**queued, **more}]}, key=KEY).status == 202
+    # Of a signed one, what is beside it in the same envelope isn't signed either.
+    confirmed = sns.confirmation(TopicArn=TOPIC + "-2", MessageId="with-another", Token="own")
+    assert door.post({**confirmed, "Sns": asks}, key=KEY).status == 202
+    door.service.settled()
+    assert not [path for path in sns.fetched() if "beside" in path]
+
+
+@pytest.mark.parametrize("subject", [None, " "])
+def test_an_empty_notification_is_kept_for_sns_would_send_it_again(door: Door, sns: Sns, subject: str | None) -> None:
+    alert = door.takes(sns.envelope(" ", Subject=subject, MessageId=f"empty-{subject is None}"))
+    assert (alert["title"], alert["status"], alert["source"]) == ("Empty notification", "info", "sns")
+
+
+def test_a_mark_in_front_of_json_is_no_text(door: Door, sns: Sns) -> None:
+    assert door.takes(sns.envelope("\ufeff" + ALARM, MessageId="marked"))["source"] == "cloudwatch_alarm"
 
 
 IMPOSTER = Authority("imposter")
@@ -385,20 +472,20 @@ def test_what_sns_refuses_is_a_dead_letter_and_no_redirect_is_followed(door: Doo
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("another topic", {"TopicArn": TOPIC + "-2"}),
-        ("an end", {"Type": "UnsubscribeConfirmation"}),
+        ("another-topic", {"TopicArn": TOPIC + "-2"}),
+        ("an-end", {"Type": "UnsubscribeConfirmation"}),
         (
-            "a look-alike",
+            "a-look-alike",
             {"SubscribeURL": "https://sns.us-east-1.amazonaws.com.evil.example/?Action=ConfirmSubscription"},
         ),
-        ("another action", {"SubscribeURL": "https://HOST/?Action=DeleteTopic&TopicArn=" + TOPIC}),
-        ("another topic's", {"SubscribeURL": f"https://HOST/?Action=ConfirmSubscription&TopicArn={TOPIC}2&Token=t3"}),
+        ("another-action", {"SubscribeURL": "https://HOST/?Action=DeleteTopic&TopicArn=" + TOPIC}),
+        ("another-topics", {"SubscribeURL": f"https://HOST/?Action=ConfirmSubscription&TopicArn={TOPIC}2&Token=t3"}),
     ],
 )
 def test_anything_else_is_left_to_a_person(door: Door, sns: Sns, name: str, change: dict[str, str]) -> None:
     sns.asked.clear()
     change = {field: value.replace("HOST", sns.host) for field, value in change.items()}
-    alert = door.takes(sns.confirmation(MessageId=f"left {name}", Token="t3", **change), key=KEY)
+    alert = door.takes(sns.confirmation(MessageId=f"left-{name}", Token="t3", **change), key=KEY)
     assert (alert["status"], alert["outcome"]) == ("info", "suppressed:info")
     assert "by hand" in alert["message"]
     door.service.settled()

@@ -88,10 +88,11 @@ class Receive:
         Transients if it can't be verified now.
         """
         named = self._sources[source] if source else None
+        request = msgspec.structs.replace(request, knows=self._knows)
         items = self._items(request)
         incoming: list[Incoming] = []
         rejected: list[Rejected] = []
-        opened: list[Signed] = []
+        opened: list[Alert | Inner] = []
         event_id = self._event_id(request)
         for index, raw in enumerate(items):
             try:
@@ -108,7 +109,7 @@ class Receive:
             incoming += self._identified(alerts, request, key, retry_key)
         if keyless and not opened:
             raise _unsigned()
-        asking = self._asking(incoming) if opened else frozenset()
+        asking = self._asking(incoming, opened) if opened else frozenset()
         return Received(incoming=tuple(incoming), rejected=tuple(rejected), asking=asking)
 
     def _event_id(self, request: Request) -> str:
@@ -117,9 +118,14 @@ class Receive:
                 return request.headers[header]
         return ""
 
-    def _asking(self, incoming: Sequence[Incoming]) -> frozenset[str]:
-        """Which of them ask for a confirmation that may be given."""
-        return frozenset(one.alert.alert_id for one in incoming if self.confirmation(one.alert))
+    def _asking(self, incoming: Sequence[Incoming], opened: Sequence[Alert | Inner]) -> frozenset[str]:
+        """Which of them ask for a confirmation that may be given: only those that were signed themselves."""
+        signed = {bytes(item.raw_data) for item in opened if isinstance(item, Alert)}
+        ours, others = set[str](), set[str]()
+        for one in incoming:
+            (ours if bytes(one.alert.raw_data) in signed else others).add(one.alert.alert_id)
+        asking = (one.alert for one in incoming if one.alert.alert_id in ours - others)
+        return frozenset(alert.alert_id for alert in asking if self.confirmation(alert))
 
     def confirmation(self, alert: Alert) -> str:
         """The address to fetch for an alert whose sender asks for a confirmation that may be given; else empty."""
@@ -150,15 +156,15 @@ class Receive:
         named: Source | None,
         request: Request,
         envelopes: int,
-        opened: list[Signed],
+        opened: list[Alert | Inner],
         *,
         keyless: bool = False,
     ) -> list[Alert]:
-        """The alerts of one JSON value; what was signed is added to ``opened``."""
+        """The alerts of one JSON value; what was in a signed one is added to ``opened``."""
         body, raw = _decoded(decode, raw)
         alerts: list[Alert] = []
         refused: InvalidRequest | None = None
-        for item in self._parse(body, raw, named, request):
+        for item in (self._ask_signed if keyless else self._parse)(body, raw, named, request):
             if keyless:
                 _check_listed(item)
             if isinstance(item, Alert):
@@ -175,13 +181,21 @@ class Receive:
             raise refused
         return alerts
 
-    def _open(self, item: Inner | Signed, request: Request, envelopes: int, opened: list[Signed]) -> list[Alert]:
+    def _open(self, item: Inner | Signed, request: Request, envelopes: int, opened: list[Alert | Inner]) -> list[Alert]:
         if isinstance(item, Inner):
             return self._unwrap(item, request, envelopes, opened)
         self._vouch(item)
-        opened.append(item)
-        inside = item.inside
+        inside = item.inside()
+        opened.append(inside)
         return [inside] if isinstance(inside, Alert) else self._unwrap(inside, request, envelopes, opened)
+
+    def _ask_signed(
+        self, body: object, raw: bytes, named: Source | None, request: Request
+    ) -> Sequence[Alert | Inner | Signed]:
+        """What the named source has to verify. Whoever sends this may be anybody: no other source works for him."""
+        if named is None or named.INFO.signs is None or not named.INFO.signs(body):
+            raise _unsigned()
+        return self._ask(named, body, raw, request)
 
     def _parse(
         self, body: object, raw: bytes, named: Source | None, request: Request
@@ -231,7 +245,10 @@ class Receive:
                 return source
         return self._detection[-1]
 
-    def _unwrap(self, inner: Inner, request: Request, envelopes: int, opened: list[Signed]) -> list[Alert]:
+    def _knows(self, body: object) -> bool:
+        return self._detect(body) is not self._detection[-1]
+
+    def _unwrap(self, inner: Inner, request: Request, envelopes: int, opened: list[Alert | Inner]) -> list[Alert]:
         try:
             alerts = self._inside(inner, request, envelopes, opened)
         except Unverified:
@@ -243,7 +260,7 @@ class Receive:
         placed = [_placed(alert, inner.otherwise) for alert in alerts] if inner.otherwise else alerts
         return _named_by(inner.event_id, placed, 0) if inner.event_id else placed
 
-    def _inside(self, inner: Inner, request: Request, envelopes: int, opened: list[Signed]) -> list[Alert]:
+    def _inside(self, inner: Inner, request: Request, envelopes: int, opened: list[Alert | Inner]) -> list[Alert]:
         if envelopes == 0:
             raise InvalidRequest("too_many_envelopes", f"More than {ENVELOPES} envelopes around an alert.", status=422)
         self._check_depth(inner.body)

@@ -1,4 +1,4 @@
-"""Data in base64 that may be compressed: unpacked tolerantly, and never beyond what a request may unpack."""
+"""What comes packed into one request: unpacked tolerantly, and never beyond what a request may hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from mcp_responder.model.errors import InvalidRequest
 
 MOST_MEMBERS = 200
 """Compressed parts in one piece of data; each is a copy of what follows."""
+MOST_RECORDS = 5000
+"""Records, findings and the like in one request."""
+MOST_EVENTS = 20_000
+"""Log events in one request."""
 _GZIP = b"\x1f\x8b"
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _ALPHABETS = str.maketrans("-_", "+/", " \t\r\n=")
@@ -17,6 +21,13 @@ _ALPHABETS = str.maketrans("-_", "+/", " \t\r\n=")
 
 class Unreadable(ValueError):
     """This piece of data can't be unpacked; it says why."""
+
+
+def check_count(number: int, what: str, most: int = MOST_RECORDS) -> None:
+    """Raises InvalidRequest (413) if a request holds more than that."""
+    if number > most:
+        words = f"The request holds {number} {what}; at most {most} are taken at once. Send smaller batches."
+        raise InvalidRequest("too_many_items", words, status=413)
 
 
 class Unpacker:

@@ -15,6 +15,13 @@ from mcp_responder.plumbing.fields import text
 CONFIRM = "SubscriptionConfirmation"
 _OF_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _OF_CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
+_ONE_LINE = re.compile(r"[^\x00-\x1f]*")
+_SHAPES = {
+    "MessageId": re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII),
+    "Timestamp": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII),
+    "TopicArn": re.compile(r"arn:aws[a-z-]{0,20}:sns:[a-z0-9-]{1,40}:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?", re.ASCII),
+}
+"""Of what is signed; any other field, but the message, is one line."""
 _DIGESTS: dict[str, Literal["sha1", "sha256"]] = {"1": "sha1", "2": "sha256"}
 """SignatureVersion -> how it is computed."""
 
@@ -50,6 +57,10 @@ def seal_of(envelope: dict[str, object], hosts: Sequence[str]) -> Seal:
         signature = base64.b64decode(signed, validate=True)
     except (binascii.Error, ValueError):
         return Seal(flaw="Its Signature isn't Base64.")
+    odd = _odd_field(_in_one_spelling(envelope))
+    if odd:
+        # Names and values are signed without marks between them: a line more could be read as the next field.
+        return Seal(flaw=f"Its {odd} isn't written as SNS writes it.")
     names = certificate_names(url, hosts)
     if not names:
         return Seal(flaw="Its SigningCertURL isn't an address at which SNS keeps certificates; it wasn't fetched.")
@@ -58,11 +69,30 @@ def seal_of(envelope: dict[str, object], hosts: Sequence[str]) -> Seal:
 
 def text_to_sign(envelope: dict[str, object]) -> bytes:
     """Names and values, a line each, in the order of the alphabet; what isn't there is left out."""
-    names = _OF_NOTIFICATION if envelope.get("Type") == "Notification" else _OF_CONFIRMATION
-    if "SubscribeUrl" in envelope and "SubscribeURL" not in envelope:
-        envelope = {**envelope, "SubscribeURL": envelope["SubscribeUrl"]}
-    pairs = ((name, envelope.get(name)) for name in names)
+    known = _in_one_spelling(envelope)
+    pairs = ((name, known.get(name)) for name in _signed_names(envelope))
     return "".join(f"{name}\n{value}\n" for name, value in pairs if isinstance(value, str)).encode(errors="replace")
+
+
+def _signed_names(envelope: dict[str, object]) -> tuple[str, ...]:
+    return _OF_NOTIFICATION if envelope.get("Type") == "Notification" else _OF_CONFIRMATION
+
+
+def _in_one_spelling(envelope: dict[str, object]) -> dict[str, object]:
+    if "SubscribeUrl" in envelope and "SubscribeURL" not in envelope:
+        return {**envelope, "SubscribeURL": envelope["SubscribeUrl"]}
+    return envelope
+
+
+def _odd_field(envelope: dict[str, object]) -> str:
+    """The first of the signed fields, but the message, that SNS wouldn't write like this; empty if there is none."""
+    for name in _signed_names(envelope):
+        value = envelope.get(name)
+        absent = value is None and name == "Subject"
+        right = isinstance(value, str) and (name == "Message" or _SHAPES.get(name, _ONE_LINE).fullmatch(value))
+        if not (right or absent):
+            return name
+    return ""
 
 
 @lru_cache(maxsize=256)
@@ -110,10 +140,10 @@ def _origin(url: str, hosts: Sequence[str]) -> str:
 
 
 def is_listed(topic: str, topics: Sequence[str]) -> bool:
-    """Whether a topic's ARN is in a list, in which ``*`` stands for anything."""
+    """Whether a topic's ARN is in a list, in which ``*`` stands for anything within a part of it."""
     return bool(topic) and any(_pattern(listed).fullmatch(topic) for listed in topics)
 
 
 @lru_cache(maxsize=256)
 def _pattern(listed: str) -> re.Pattern[str]:
-    return re.compile(".*".join(map(re.escape, listed.split("*"))), re.DOTALL)
+    return re.compile(r"[^:\s]*".join(map(re.escape, listed.split("*"))))

@@ -5,7 +5,7 @@ Also the events in which Lambda functions and SQS queues hand notifications on (
 ## Set up
 
 1. Name the topics that may send, in `responder.toml` (or `RESPONDER_SOURCES__SNS__TOPICS`), and restart. `*` stands for
-   anything: `arn:aws:sns:*:123456789012:*` is every topic of an account.
+   anything but a colon: `arn:aws:sns:*:123456789012:*` is every topic of an account.
 
         [sources.sns]
         topics = ["arn:aws:sns:eu-west-1:123456789012:alarms"]
@@ -95,12 +95,13 @@ for a person: its alert, "Confirm the SNS subscription ...", has the link.
 - What comes twice is one event: its id is the `MessageId`, unless the message inside has a better one.
 - **Raw message delivery** has no envelope and no signature, so it needs an API key. The message is read as if it came
   alone, with the header `x-amz-sns-message-id` as the event's id.
-- The confirmation of a subscription, or of its end, is kept and opens nothing.
+- The confirmation of a subscription, or of its end, is kept and opens nothing. So is a notification without words.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -112,6 +113,7 @@ from mcp_responder.plumbing.fields import array, instant, mapping, one_line, tex
 from mcp_responder.ports import Inner, Reading, Request, Signed, SourceInfo, SourceSettings
 from mcp_responder.sources._aws import read_arn
 from mcp_responder.sources._aws_text import read_text
+from mcp_responder.sources._packed import check_count
 from mcp_responder.sources._reading import LONGEST_TITLE, headline, judged, override, raw_items, unmark
 from mcp_responder.sources._sns_signature import CONFIRM, confirmation_url, is_endpoint, is_listed, seal_of
 
@@ -122,8 +124,8 @@ class SnsSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fiel
     verify: bool = True
     """Whether SNS's signature is checked; false takes any envelope that comes with an API key."""
     topics: tuple[str, ...] = ()
-    """ARNs of topics, in which * stands for anything. What they have signed needs no API key, and their subscriptions
-    are confirmed without a person."""
+    """ARNs of topics, in which * stands for anything but a colon. What they have signed needs no API key, and their
+    subscriptions are confirmed without a person."""
     keyless_per_minute: Annotated[int, Meta(ge=0)] = 6000
     """Most requests a minute without an API key; 0 is no limit."""
     hosts: tuple[str, ...] = ()
@@ -133,13 +135,15 @@ class SnsSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def __post_init__(self) -> None:
         for topic in self.topics:
-            if not topic.startswith(("arn:", "*")):
+            if not topic.startswith("arn:") or topic.count(":") != _COLONS:
                 raise ValueError(f"'{topic}' is no ARN of a topic: write arn:aws:sns:REGION:ACCOUNT:NAME")
         for host in self.hosts:
             if not _HOST.fullmatch(host):
                 raise ValueError(f"'{host}' is no host: write NAME, NAME:PORT or http://NAME:PORT")
 
 
+_COLONS = 5
+"""In the ARN of a topic."""
 _HOST = re.compile(r"(https?://)?[A-Za-z0-9.-]+(:\d{1,5})?", re.ASCII)
 _DEFAULTS = SnsSettings()
 
@@ -152,13 +156,20 @@ def confirmation(alert: Alert, reading: Reading) -> str:
     """The address that confirms the subscription which an alert tells of, if its topic is listed; else empty."""
     if alert.status is not Status.INFO:
         return ""
-    body = mapping(msgspec.json.decode(alert.raw_data))
-    return _confirmable(mapping(body.get("Sns")) or body, _settings(reading))
+    envelope = _envelope_of(msgspec.json.decode(alert.raw_data))
+    return _confirmable(envelope, _settings(reading)) if _is_envelope(envelope) else ""
 
 
 def _confirmable(envelope: dict[str, object], settings: SnsSettings) -> str:
     listed = is_listed(text(envelope.get("TopicArn")), settings.topics)
     return confirmation_url(envelope, settings.hosts) if listed and text(envelope.get("MessageId")) else ""
+
+
+def signs(body: object) -> bool:
+    """Whether a body is an envelope, or records that are all envelopes."""
+    known = mapping(body)
+    records = array(known.get("Records"))
+    return _is_envelope(known) or (bool(records) and all(_is_envelope(_envelope_of(record)) for record in records))
 
 
 INFO = SourceInfo(
@@ -171,6 +182,7 @@ INFO = SourceInfo(
     largest_body=1024 * 1024,
     settings=SnsSettings,
     event_header="x-amz-sns-message-id",
+    signs=signs,
     confirmation=confirmation,
 )
 
@@ -198,6 +210,7 @@ def parse(body: object, raw: bytes, request: Request) -> list[Alert | Inner | Si
     records = array(body.get("Records"))
     if not any(map(_is_record, records)):
         raise _no_envelope()
+    check_count(len(records), "records")
     texts = raw_items(raw, "Records")
     pairs = zip(map(mapping, records), texts, strict=True)
     return [_from_record(record, its_text, request) for record, its_text in pairs if _is_record(record)]
@@ -215,12 +228,19 @@ def _is_envelope(body: dict[str, object]) -> bool:
 def _is_record(record: object) -> bool:
     known = mapping(record)
     in_queue = known.get("eventSource") == _QUEUE and isinstance(known.get("body"), str)
-    return in_queue or _is_envelope(mapping(known.get("Sns")))
+    return in_queue or _is_envelope(_envelope_of(known))
+
+
+def _envelope_of(body: object) -> dict[str, object]:
+    """The one in a body, or in a record of Lambda's: always the same one, for only that is verified."""
+    known = mapping(body)
+    return known if _is_envelope(known) else mapping(known.get("Sns"))
 
 
 def _from_record(record: dict[str, object], raw: bytes, request: Request) -> Alert | Inner | Signed:
-    if "Sns" in record:
-        return _signed(mapping(record["Sns"]), raw, request)
+    envelope = _envelope_of(record)
+    if _is_envelope(envelope):
+        return _signed(envelope, raw, request)
     # What a queue holds may be an envelope itself; that has the better id then.
     return _opened({"Message": record.get("body"), "MessageId": record.get("messageId")}, raw, request)
 
@@ -229,7 +249,9 @@ def _signed(envelope: dict[str, object], raw: bytes, request: Request) -> Signed
     settings, topic = _settings(request.reading), text(envelope.get("TopicArn"))
     notification = envelope["Type"] == NOTIFICATION
     return Signed(
-        inside=_opened(envelope, raw, request) if notification else _confirmation(envelope, raw, settings),
+        inside=partial(_opened, envelope, raw, request)
+        if notification
+        else partial(_confirmation, envelope, raw, settings),
         signer=f"the topic '{one_line(topic, LONGEST_TITLE)}'",
         required=settings.verify,
         listed=is_listed(topic, settings.topics),
@@ -238,11 +260,16 @@ def _signed(envelope: dict[str, object], raw: bytes, request: Request) -> Signed
 
 
 def _opened(envelope: dict[str, object], raw: bytes, request: Request) -> Alert | Inner:
-    plain, said = _plain(envelope, raw, request), text(envelope.get("Message"))
+    plain, said = _plain(envelope, raw, request), _message(envelope)
     if not _holds_json(said):
         return plain
     title = one_line(text(envelope.get("Subject")), LONGEST_TITLE)
     return Inner(body=said.encode(errors="replace"), event_id=plain.event_id, title=title, otherwise=plain)
+
+
+def _message(envelope: dict[str, object]) -> str:
+    # Windows' tools put a mark in front.
+    return text(text(envelope.get("Message")).removeprefix("\ufeff"))
 
 
 def _holds_json(said: str) -> bool:
@@ -257,11 +284,11 @@ def _holds_json(said: str) -> bool:
 
 
 def _plain(envelope: dict[str, object], raw: bytes, request: Request) -> Alert:
-    message = text(envelope.get("Message"))
+    message, told = _message(envelope), _told(envelope, raw)
     title, status = unmark(one_line(text(envelope.get("Subject")), LONGEST_TITLE) or headline(message))
     if not title:
-        raise InvalidRequest("empty_alert", "The notification has neither a subject nor a message.", status=422)
-    told = _told(envelope, raw)
+        # SNS lets blanks through, and sends again and again what is refused.
+        return msgspec.structs.replace(told, title="Empty notification", severity=Severity.LOW, status=Status.INFO)
     alert = read_text(title, message, told, request.reading) or msgspec.structs.replace(
         told,
         title=title,
