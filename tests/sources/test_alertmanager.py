@@ -74,6 +74,9 @@ def test_the_body_of_a_single_alert_is_kept_whole() -> None:
 def test_a_group_without_alerts_is_no_alert_and_no_mistake() -> None:
     assert detected(group()) == "alertmanager"
     assert parsed(group()) == []
+    empty = {**group(), "alerts": None}
+    assert detected(empty) == "alertmanager"
+    assert parsed(empty) == []
 
 
 def test_what_is_no_alert_in_a_group_costs_no_other_its_page() -> None:
@@ -251,10 +254,10 @@ def test_how_bad_it_is(labels: dict[str, str], status: Status, severity: Severit
             "cart",
         ),
         ({"job": "kubelet", "container": "cart", "pod": "cart-1", "node": "n1"}, "cart", "cart-1"),
-        ({"job": "kube-state-metrics", "node": "n1", "instance": "10.1.1.1:8080"}, "kube-state-metrics", "n1"),
+        ({"job": "kube-state-metrics", "node": "n1", "instance": "10.1.1.1:8080"}, "", "n1"),
         (
             {"job": "node-exporter", "instance": "10.0.0.5:9100", "namespace": "monitoring"},
-            "node-exporter",
+            "",
             "10.0.0.5:9100",
         ),
         ({"exported_job": "batch", "job": "pushgateway", "instance": "push:9091"}, "batch", "push:9091"),

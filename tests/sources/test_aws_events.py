@@ -31,6 +31,7 @@ HEALTH = {
     "eventDescription": [{"language": "en_US", "latestDescription": "Increased API error rates."}],
     "affectedEntities": [{"entityValue": "orders-db"}],
 }
+OUTAGE = f"arn:aws:internetmonitor:{ARN}:monitor/shop/health-event/2026-03-01/x"
 DATABASE = {
     "SourceType": "DB_INSTANCE",
     "SourceArn": f"arn:aws:rds:{ARN}:db:orders-db",
@@ -231,9 +232,32 @@ EVENTS = [
      ("info", "LOW", "Order Placed: o-17", "com.example.shop", "o-17")),
     ("MediaLive Channel Alert", "aws.medialive", {"alarm_state": "SET", "message": "Input lost", "name": "studio"}, [],
      ("firing", "HIGH", "MediaLive Channel Alert: studio", "medialive", "studio")),
-    ("EBS Volume Notification", "aws.ec2", {"result": "failed", "cause": "invalid key"},
+    # ------------------------------------------------------------------------------------------- disks, keys, networks
+    ("EBS Volume Notification", "aws.ec2", {"event": "createVolume", "result": "failed", "cause": "invalid key"},
      [f"arn:aws:ec2:{ARN}:volume/vol-01"],
-     ("firing", "MEDIUM", "EBS Volume Notification", "ec2", "vol-01")),
+     ("firing", "MEDIUM", "EBS create volume failed: vol-01", "ec2", "vol-01")),
+    ("EBS Snapshot Notification", "aws.ec2",
+     {"event": "createSnapshot", "result": "failed", "source": f"arn:aws:ec2::{REGION}:volume/vol-01"},
+     [f"arn:aws:ec2::{REGION}:snapshot/snap-1"],
+     ("firing", "MEDIUM", "EBS create snapshot failed: vol-01", "ec2", "snap-1")),
+    ("KMS CMK Deletion", "aws.kms", {"key-id": "1234abcd"}, [f"arn:aws:kms:{ARN}:key/1234abcd"],
+     ("firing", "HIGH", "KMS key deleted: 1234abcd", "kms", "1234abcd")),
+    ("KMS Imported Key Material Expiration", "aws.kms", {"key-id": "1234abcd"}, [f"arn:aws:kms:{ARN}:key/1234abcd"],
+     ("firing", "HIGH", "KMS key material expired: 1234abcd", "kms", "1234abcd")),
+    ("KMS CMK Rotation", "aws.kms", {"key-id": "1234abcd"}, [f"arn:aws:kms:{ARN}:key/1234abcd"],
+     ("info", "LOW", "KMS CMK Rotation", "kms", "1234abcd")),
+    ("Internet Monitor Health Event", "aws.internetmonitor", {"Status": "ACTIVE", "EventArn": OUTAGE}, [OUTAGE],
+     ("firing", "MEDIUM", "Internet Monitor active: shop", "internetmonitor", "shop")),
+    ("DMS Replication Task State Change", "aws.dms",
+     {"eventType": "REPLICATION_TASK_FAILED", "resourceLink": "https://console.aws.amazon.com/dms/v2/home#taskDetails/x"},
+     [f"arn:aws:dms:{ARN}:task:STOCK"],
+     ("firing", "HIGH", "DMS replication task failed: STOCK", "dms", "STOCK")),
+    ("DMS Replication Instance State Change", "aws.dms",
+     {"type": "ReplicationInstance", "category": "LowStorage", "detailMessage": "Free storage is low."},
+     [f"arn:aws:dms:{ARN}:rep:MOVERS"], ("firing", "HIGH", "DMS: MOVERS", "dms", "MOVERS")),
+    ("EC2 Command Invocation Status-change Notification", "aws.ssm",
+     {"document-name": "AWS-RunShellScript", "instance-id": "i-0abc", "status": "Undeliverable"}, [],
+     ("firing", "MEDIUM", "SSM command undeliverable: AWS-RunShellScript", "ssm", "i-0abc")),
 ]
 # fmt: on
 
@@ -276,6 +300,21 @@ PAIRS = [
     ("Synthetics Canary TestRun Failure", {"canary-name": "login"},
      "Synthetics Canary TestRun Successful", {"canary-name": "login"}, []),
     ("Import failed", {"name": "prices"}, "Import succeeded", {"name": "prices"}, []),
+    ("OrderFailed", {"orderId": "o-17"}, "OrderSucceeded", {"orderId": "o-17"}, []),
+    ("OrderFailed", {}, "OrderSucceeded", {}, [f"arn:aws:sqs:{ARN}:orders"]),
+    ("EBS Volume Notification", {"event": "createVolume", "result": "failed"},
+     "EBS Volume Notification", {"event": "createVolume", "result": "available"}, [f"arn:aws:ec2:{ARN}:volume/vol-01"]),
+    ("EBS Volume Notification", {"event": "attachVolume", "result": "failed"},
+     "EBS Volume Notification", {"event": "reattachVolume", "result": "attached"},
+     [f"arn:aws:ec2:{ARN}:volume/vol-01"]),
+    ("DMS Replication Task State Change", {"eventType": "REPLICATION_TASK_FAILED", "resourceLink": "https://x.example"},
+     "DMS Replication Task State Change", {"eventType": "REPLICATION_TASK_STARTED"}, [f"arn:aws:dms:{ARN}:task:T"]),
+    ("Internet Monitor Health Event", {"Status": "ACTIVE"},
+     "Internet Monitor Health Event", {"Status": "RESOLVED"}, [OUTAGE]),
+    ("Health Event Created", {"Status": "ACTIVE"}, "Health Event Closed", {}, [OUTAGE]),
+    ("RDS DB Instance Event", {**DATABASE, "EventCategories": ["read replica"], "Message": "Replication has stopped."},
+     "RDS DB Instance Event", {**DATABASE, "EventCategories": ["read replica"],
+                               "Message": "Replication for the Read Replica resumed."}, []),
     ("Lambda Function Invocation Result - Failure",
      {"requestContext": {"functionArn": f"arn:aws:lambda:{ARN}:function:f", "condition": "RetriesExhausted"}},
      "Lambda Function Invocation Result - Success",
@@ -291,6 +330,74 @@ def test_success_ends_the_failure_of_the_same(
     first, second = told(failed, "aws.x", why, resources), told(succeeded, "aws.x", how, resources)
     assert (first.status, second.status) == (Status.FIRING, Status.RESOLVED)
     assert first.source_id == second.source_id != ""
+
+
+def test_what_says_nothing_of_its_subject_is_told_apart_by_its_source_and_its_resources() -> None:
+    first = told("OrderFailed", "com.example.shop", {})
+    assert first.source_id != told("OrderFailed", "com.example.stock", {}).source_id
+    assert first.source_id != told("RefundFailed", "com.example.shop", {}).source_id
+    assert first.source_id != told("OrderFailed", "com.example.shop", {}, [f"arn:aws:sqs:{ARN}:orders"]).source_id
+
+
+def test_tasks_of_dms_are_told_apart_and_linked() -> None:
+    link = "https://console.aws.amazon.com/dms/v2/home?region=eu-central-1#taskDetails/orders"
+    detail = {"eventType": "REPLICATION_TASK_FAILED", "resourceLink": link}
+    tasks = [
+        told("DMS Replication Task State Change", "aws.dms", detail, [f"arn:aws:dms:{ARN}:task:{name}"])
+        for name in ("ONE", "TWO")
+    ]
+    assert tasks[0].source_id != tasks[1].source_id
+    assert [each.url for each in tasks[0].links] == [link]
+
+
+# fmt: off
+DATABASE_EVENTS = [
+    # By the code, whatever the words sound like.
+    ("0020", "recovery", "Recovery of the DB instance has started. Recovery time will vary with the amount of data to "
+     "be recovered.", "firing"),
+    ("0021", "recovery", "Recovery of the DB instance is complete.", "resolved"),
+    ("0034", "failover", "Abandoning user requested failover since a failover recently completed.", "info"),
+    ("0023", "recovery", "Emergent Snapshot Request: a snapshot is in progress.", "info"),
+    ("0069", "failover", "Cluster failover failed, check the status of your cluster instances.", "firing"),
+    ("0050", "failover", "Multi-AZ instance activation started after a completed recovery.", "firing"),
+    ("0049", "failover", "Multi-AZ instance failover completed", "resolved"),
+    ("0222", "availability", "Free storage capacity is low at 4%, of 20 GB 0.8 GB are available.", "firing"),
+    ("0045", "read replica", "Replication has stopped.", "firing"),
+    ("0057", "read replica", "Replication streaming has been terminated.", "firing"),
+    ("0062", "read replica", "Replication for the Read Replica was manually stopped.", "firing"),
+    ("0046", "read replica", "Replication for the Read Replica resumed.", "resolved"),
+    # By the words.
+    ("9001", "recovery", "Recovery has started. Time will vary with the amount of data to be recovered.", "firing"),
+    ("9001", "availability", "The DB instance is not available.", "firing"),
+    ("9001", "failover", "Failover complete but the instance is unhealthy.", "firing"),
+    ("9001", "backup", "Backup failed: there is no longer enough space.", "firing"),
+    ("9001", "failover", "The instance has recovered from a partial failover failure.", "resolved"),
+    ("9001", "failover", "The instance failed over; failover completed.", "resolved"),
+    ("9001", "backup", "Finished DB Instance backup", "info"),
+    ("9001", "read replica", "Replication has stopped.", "firing"),
+    ("9001", "read replica", "Replication for the Read Replica resumed.", "resolved"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("code", "category", "said", "status"), DATABASE_EVENTS)
+def test_what_a_database_says_means_the_same_by_eventbridge_and_by_sns(
+    code: str, category: str, said: str, status: str
+) -> None:
+    detail = {**DATABASE, "EventCategories": [category], "EventID": f"RDS-EVENT-{code}", "Message": said}
+    about = f"http://docs.amazonwebservices.com/AmazonRDS/latest/UserGuide/USER_Events.html#RDS-EVENT-{code}"
+    assert told("RDS DB Instance Event", "aws.rds", detail).status == status
+    assert read("aws_notification", {**RDS, "Event ID": about, "Event Message": said}).status == status
+
+
+def test_by_its_code_storage_that_grew_ends_storage_that_was_full() -> None:
+    def alarm(code: str, category: str) -> Alert:
+        detail = {**DATABASE, "EventCategories": [category], "EventID": f"RDS-EVENT-{code}"}
+        return told("RDS DB Instance Event", "aws.rds", detail)
+
+    full, grown = alarm("0221", "availability"), alarm("0218", "configuration change")
+    assert (full.status, grown.status) == (Status.FIRING, Status.RESOLVED)
+    assert full.source_id == grown.source_id
 
 
 def test_a_databases_failover_doesnt_end_its_full_storage() -> None:
@@ -330,6 +437,35 @@ def test_findings_of_security_hub_are_alerts_each() -> None:
     assert [alert.resource for alert in found] == ["b1", "b2", "b3"]
     assert found[0].severity is Severity.HIGH
     assert len({alert.event_id for alert in found}) == len({alert.source_id for alert in found}) == 3
+
+
+def test_findings_of_security_hub_in_ocsf_are_alerts_each() -> None:
+    def finding(number: int, **more: object) -> dict[str, object]:
+        return {
+            "activity_name": "Create",
+            "class_name": "Compliance Finding",
+            "finding_info": {"uid": f"f-{number}", "title": f"Bucket {number} is public", "desc": "Anyone may read."},
+            "metadata": {"uid": f"e-{number}", "product": {"name": "Security Hub"}},
+            "severity": "High",
+            "status": "New",
+            "resources": [{"uid": f"arn:aws:s3:::b{number}"}],
+            **more,
+        }
+
+    findings = [finding(1), finding(2, activity_name="Close"), finding(3, severity="Informational"),
+                finding(4, status="Suppressed"), finding(5, compliance={"status": "Pass"})]  # fmt: skip
+    body = event("Findings Imported V2", "aws.securityhub", {"findings": findings})
+    raw = msgspec.json.encode(body)
+    found = [
+        alert for alert in load_sources()["eventbridge"].parse(body, raw, request(raw)) if isinstance(alert, Alert)
+    ]
+    states = (Status.FIRING, Status.RESOLVED, Status.INFO, Status.RESOLVED, Status.RESOLVED)
+    assert tuple(alert.status for alert in found) == states
+    assert found[0].title == "Security Hub: Bucket 1 is public"
+    assert (found[0].severity, found[0].resource) == (Severity.HIGH, "b1")
+    assert len({alert.event_id for alert in found}) == len({alert.source_id for alert in found}) == 5
+    one = told("Findings Imported V2", "aws.securityhub", {"findings": [finding(1, activity_name="Close")]})
+    assert (one.status, one.source_id) == (Status.RESOLVED, found[0].source_id)
 
 
 def test_what_codestar_notifications_pass_on_is_an_event() -> None:
@@ -401,6 +537,14 @@ SCALING = {
 }
 MAIL = {"source": "shop@example.com", "messageId": "m-1", "sourceArn": f"arn:aws:ses:{ARN}:identity/example.com"}
 
+COMMAND = {
+    "commandId": "ceb96b84",
+    "documentName": "AWS-RunShellScript",
+    "instanceId": "i-0abc",
+    "requestedDateTime": "2026-03-01T09:30:10.1Z",
+    "eventTime": "2026-03-01T09:30:12.5Z",
+}
+
 # fmt: off
 MESSAGES = [
     ({**RDS, "Event Message": "Multi-AZ instance failover started."},
@@ -421,6 +565,15 @@ MESSAGES = [
      "Event Message": "The cluster is not reachable",
       "About this Event": "http://docs.aws.amazon.com/redshift/latest/mgmt/x.html#REDSHIFT-EVENT-3600"},
      ("firing", "HIGH", "Database: lake", "redshift", "lake")),
+    *[({**COMMAND, "status": said}, (status, severity, f"SSM command {words}: AWS-RunShellScript", "ssm", "i-0abc"))
+      for said, words, status, severity in (
+          ("InProgress", "in progress", "info", "LOW"), ("Pending", "pending", "info", "LOW"),
+          ("Failed", "failed", "firing", "HIGH"), ("TimedOut", "timed out", "firing", "HIGH"),
+          ("Undeliverable", "undeliverable", "firing", "MEDIUM"), ("Terminated", "terminated", "firing", "MEDIUM"),
+          ("Success", "success", "resolved", "LOW"), ("Cancelled", "cancelled", "info", "LOW"))],
+    ({"commandId": "c-2", "documentName": "AWS-RunShellScript", "instanceIds": ["i-1", "i-2"], "status": "Failed",
+      "outputS3BucketName": "", "eventTime": "2026-03-01T09:30:12.5Z"},
+     ("firing", "HIGH", "SSM command failed: AWS-RunShellScript", "ssm", "i-1")),
     ({"ElastiCache:CacheClusterScalingFailed": "sessions-001"},
      ("firing", "HIGH", "ElastiCache cache cluster scaling failed: sessions-001", "elasticache", "sessions-001")),
     ({"ElastiCache:SnapshotComplete": "sessions-001"},
@@ -484,3 +637,16 @@ def test_a_scaling_that_works_ends_the_errors_of_its_own_kind() -> None:
         read("aws_notification", {**SCALING, "Event": f"autoscaling:EC2_INSTANCE_{word}"}).source_id for word in words
     ]
     assert alarms[0] == alarms[1] != alarms[2] == alarms[3]
+
+
+def test_a_success_ends_the_command_that_failed_on_the_same_instance() -> None:
+    failed, repaired = (
+        read("aws_notification", {**COMMAND, "commandId": said, "status": said}) for said in ("Failed", "Success")
+    )
+    elsewhere = read("aws_notification", {**COMMAND, "instanceId": "i-1", "status": "Success"})
+    assert failed.source_id == repaired.source_id != elsewhere.source_id
+
+
+@pytest.mark.parametrize("name", ["eventbridge", "cloudwatch_logs", "alertmanager", "aws_notification", "sns"])
+def test_raw_delivery_of_sns_calls_its_json_plain_text(name: str) -> None:
+    assert "text/plain" in load_sources()[name].INFO.content_types

@@ -16,16 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_responder.model.alert import Alert, Severity, Status
-from mcp_responder.model.errors import InvalidRequest
+from mcp_responder.model.errors import InvalidRequest, Unverified
 from mcp_responder.model.severity import SeverityRule
 from mcp_responder.pipeline.receive import Limits, Receive
-from mcp_responder.ports import Reading, Request
+from mcp_responder.ports import Reading, Request, Signed, Vouch, unchecked
 from mcp_responder.sources import cloudwatch_logs, load_sources
 from mcp_responder.sources._log_events import Entry, joined
 from mcp_responder.sources._log_groups import group_page, owner_of, stream_page
 from mcp_responder.sources._log_lines import read_head
 from mcp_responder.sources._packed import MOST_MEMBERS, Unpacker, Unreadable
-from tests.sources.reading import RECEIVED, SHARED, request
+from tests.sources.reading import RECEIVED, SHARED, alerts_of, request
 
 START = 1_767_261_600_000
 REQUEST_ID = "8a1f0f0e-6d0c-4c3c-9b1a-2f6f0c0c7d11"
@@ -69,7 +69,7 @@ def parsed(body: object, reading: Reading | None = None, **headers: str) -> list
     raw = msgspec.json.encode(body)
     asked = Request(body=raw, headers=headers, received_at=RECEIVED, reading=reading or Reading())
     assert cloudwatch_logs.detects(body)
-    return cloudwatch_logs.parse(body, raw, asked)
+    return alerts_of(cloudwatch_logs.parse(body, raw, asked))
 
 
 def firing(body: object, reading: Reading | None = None) -> list[Alert]:
@@ -149,6 +149,70 @@ def test_lines_that_firehose_has_taken_out_of_their_message_are_read_as_lines() 
         ("slow", Severity.MEDIUM),
         ("1 log event below WARN in a log", Severity.LOW),
     ]
+
+
+def streams(*texts: bytes) -> list[dict[str, Any]]:
+    """The same records, by Firehose and by Kinesis."""
+    data = [b64encode(one).decode() for one in texts]
+    return [firehose(*data), kinesis(*data)]
+
+
+SENT = {
+    "version": "0",
+    "id": "e-1",
+    "detail-type": "CodeBuild Build State Change",
+    "source": "aws.codebuild",
+    "detail": {"project-name": "shop-build", "build-status": "FAILED"},
+}
+ENVELOPE = {
+    "Type": "Notification",
+    "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+    "TopicArn": "arn:aws:sns:eu-west-1:210987654321:alarms",
+    "Subject": "Nightly backup failed",
+    "Message": "orders-db: connection was lost",
+    "Timestamp": "2026-01-01T10:00:00.000Z",
+}
+
+
+def seen(body: object, vouch: Vouch = unchecked) -> list[tuple[str, str, str]]:
+    read = Receive(load_sources(), ("signature", "service", "environment"), {}, Limits(), vouch)
+    got = read(request(msgspec.json.encode(body)), "cloudwatch_logs", "key").incoming
+    return [(one.alert.source, one.alert.status, one.alert.title) for one in got]
+
+
+def test_what_a_stream_brings_that_is_no_log_is_read_by_the_source_that_knows_it() -> None:
+    log = ("cloudwatch_logs", "firing", "disk is full")
+    event = ("eventbridge", "firing", "CodeBuild failed: shop-build")
+    notification = ("sns", "firing", "Nightly backup failed")
+    texts = [json.dumps(SENT, indent=1).encode(), msgspec.json.encode(ENVELOPE) + b"\n", b"ERROR disk is full\n"]
+    for body in streams(*texts):
+        assert seen(body) == [log, event, notification]
+    lines = b"\n".join((b"ERROR disk is full", msgspec.json.encode(SENT), b"", msgspec.json.encode(ENVELOPE)))
+    for body in streams(lines):
+        assert seen(body) == [log, event, notification]
+
+
+def test_a_notification_from_a_stream_is_verified_too() -> None:
+    asked: list[Signed] = []
+
+    def refuse(signed: Signed) -> None:
+        asked.append(signed)
+        raise Unverified("wrong_signature", "No.", status=403)
+
+    for body in streams(msgspec.json.encode(ENVELOPE)):
+        assert seen(body, refuse) == []
+    assert len(asked) == 2
+
+
+def test_json_lines_that_no_source_knows_stay_lines_of_a_log() -> None:
+    lines = b'{"level": "warn", "message": "slow"}\n{"status": "ok"}\n{"title": "x"}\n[1]\n'
+    for body in streams(lines):
+        assert [title for _, _, title in seen(body)] == ["slow", "3 log events below WARN in a log"]
+
+
+def test_packed_data_in_a_record_is_not_unpacked_again() -> None:
+    for body in streams(msgspec.json.encode(awslogs(DATA)), b"ERROR disk is full"):
+        assert [title for _, _, title in seen(body) if title == "disk is full"] == ["disk is full"]
 
 
 def test_firehose_gets_the_answer_that_it_insists_on_and_nobody_else_does() -> None:

@@ -172,9 +172,11 @@ def _severity(kind: Kind, facts: Facts, status: Status, words: tuple[str, ...], 
 
 
 def _source_id(kind: Kind, origin: Origin, identity: str) -> str:
-    """The alarm's identity; an ARN is one by itself. Nothing without a name: the pipeline makes one of the title."""
-    if not identity:
+    """The alarm's identity; an ARN is one by itself. Without a name it is that of the first thing it is about, if the
+    kind has a name at all; else nothing: the pipeline makes one of the title."""
+    if not identity and not (kind.family or kind.label):
         return ""
+    identity = identity or next(iter(origin.arns), "")[:LONGEST_NAME]
     family = kind.family or kind.label
     place = () if identity.startswith("arn:") else (origin.account, origin.region)
     return " ".join(filter(None, (*place, origin.product, family, identity)))

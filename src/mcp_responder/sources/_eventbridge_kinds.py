@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from mcp_responder.model.alert import Severity, Status
 from mcp_responder.plumbing.fields import array, dig, mapping, number, text
 from mcp_responder.sources._aws import short_name
 from mcp_responder.sources._aws_event import Facts, Find, Kind, found
+from mcp_responder.sources._rds_events import LONGEST, Meaning, meaning, says_failure
+from mcp_responder.sources._reading import plain
 
 CRITICAL, HIGH, MEDIUM, LOW = Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW
 
@@ -98,36 +102,93 @@ def _threat_outcome(facts: Facts) -> Status:
     return Status.RESOLVED if dig(facts, "service.archived") is True else Status.FIRING
 
 
-_RDS_ENDS = re.compile(
-    r"\b(?:completed?|finished|restarted|recovered|succeeded|resolved|no longer|healthy|available|sufficient)\b",
+_ENDS = re.compile(
+    r"\b(?:completed?|finished|restarted|resumed|succeeded|resolved|no longer|healthy|available|sufficient)\b"
+    r"|(?<!to be )\brecovered\b",
     re.IGNORECASE,
 )
-_RDS_FIRES = frozenset(("failure", "failover", "low storage", "availability", "recovery"))
+_HURTS = re.compile(r"\b(?:stopped|terminated|shut ?down)\b", re.IGNORECASE)
+_RDS_FIRES = frozenset(("failure", "failover", "global failover", "low storage", "availability", "recovery"))
+_REPLICA = "read replica"
+"""What is created and reset without pain, too."""
+
+
+def _rds_known(facts: Facts) -> Meaning | None:
+    return meaning(text(facts.get("EventID")))
 
 
 def rds_state(facts: Facts) -> str:
-    """The category that hurts, else the first. RDS has no states: its messages say that something started or ended."""
+    """What the code is about, else the category that hurts, else the first."""
+    if known := _rds_known(facts):
+        return known.topic
     categories = [text(category) for category in array(facts.get("EventCategories"))]
-    worst = next((category for category in categories if category.lower() in _RDS_FIRES), "")
+    worst = next((category for category in categories if category.lower() in (*_RDS_FIRES, _REPLICA)), "")
     return worst or next(iter(categories), "")
 
 
 def rds_outcome(facts: Facts) -> Status:
-    """What began fires, and what its message calls done resolves."""
-    state, said = rds_state(facts).lower(), text(facts.get("Message"))[:2000]
-    if state not in _RDS_FIRES:
+    """RDS has no states. What the code says; else what began fires, and what its message calls done resolves."""
+    if known := _rds_known(facts):
+        return known.status
+    state, said = rds_state(facts).lower(), text(facts.get("Message"))[:LONGEST]
+    if state == "failure" or says_failure(said):
+        return Status.FIRING
+    if state not in (*_RDS_FIRES, _REPLICA):
         return Status.INFO
-    return Status.RESOLVED if state != "failure" and _RDS_ENDS.search(said) else Status.FIRING
+    if state == _REPLICA and _HURTS.search(said):
+        return Status.FIRING
+    if _ENDS.search(said):
+        return Status.RESOLVED
+    return Status.INFO if state == _REPLICA else Status.FIRING
 
 
 def _rds_severity(facts: Facts) -> Severity | None:
-    """By the category: a database that fails over is down for a minute."""
-    return HIGH if rds_state(facts).lower() in _RDS_FIRES else None
+    """A database that fails over is down for a minute."""
+    return None if rds_outcome(facts) is Status.INFO else HIGH
 
 
 def _rds_identity(facts: Facts) -> str:
     """A failover's end isn't the end of full storage."""
     return f"{found(facts, ('SourceArn', 'SourceIdentifier'))} {rds_state(facts).lower()}"
+
+
+_DMS_FIRES = frozenset(("failure", "failover", "lowstorage"))
+
+
+def _dms_outcome(facts: Facts) -> Status:
+    """A task says in its state how it is; an instance only in its category and its words."""
+    state, said = plain(text(facts.get("eventType"))), text(facts.get("detailMessage"))[:LONGEST]
+    if state in ("replicationtaskfailed", "readingpaused"):
+        return Status.FIRING
+    if state in ("replicationtaskstarted", "readingresumed"):
+        return Status.RESOLVED
+    category = plain(text(facts.get("category")))
+    if category == "failure" or says_failure(said):
+        return Status.FIRING
+    if category not in _DMS_FIRES:
+        return Status.INFO
+    return Status.RESOLVED if _ENDS.search(f"{state} {said}") else Status.FIRING
+
+
+def _volume_state(facts: Facts) -> str:
+    """ "createVolume failed"."""
+    return f"{text(facts.get('event'))} {text(facts.get('result'))}".strip()
+
+
+def _volume_outcome(facts: Facts) -> Status:
+    result = plain(text(facts.get("result")))
+    if "fail" in result:
+        return Status.FIRING
+    return Status.RESOLVED if result in _VOLUME_ENDS else Status.INFO
+
+
+_VOLUME_ENDS = frozenset(("available", "attached", "succeeded", "completed", "deleted"))
+
+
+def _volume_identity(facts: Facts) -> str:
+    """What was tried with which volume; a second try to attach it is the same."""
+    thing, tried = found(facts, ("source", "resources.0")), text(facts.get("event")).lower()
+    return f"{thing} {tried.removeprefix('re')}" if thing else ""
 
 
 def _expiry_severity(facts: Facts) -> Severity:
@@ -158,6 +219,12 @@ def _joined(*paths: str) -> Find:
 
 
 _RUN_FIRES, _RUN_ENDS = "failed failure timed_out timeout fault error", "succeeded success completed"
+COMMAND_FIRES = (
+    "failed timed_out delivery_timed_out execution_timed_out undeliverable terminated rate_exceeded access_denied "
+    "invalid_platform incomplete no_instances_in_tag"
+)
+COMMAND_ENDS = "success"
+"""How a command of Systems Manager ends; what was cancelled or waits is neither."""
 
 
 def _finding_outcome(facts: Facts) -> Status:
@@ -166,6 +233,24 @@ def _finding_outcome(facts: Facts) -> Status:
     if text(facts.get("RecordState")) == "ARCHIVED" or workflow in ("RESOLVED", "SUPPRESSED") or compliance == "PASSED":
         return Status.RESOLVED
     return Status.INFO if text(dig(facts, "Severity.Label")) == "INFORMATIONAL" else Status.FIRING
+
+
+def _open_finding_outcome(facts: Facts) -> Status:
+    """The same of a finding in OCSF."""
+    state = plain(found(facts, ("status", "status_id")))
+    closed = plain(found(facts, ("activity_name", "activity_id"))) in ("close", "3")
+    if closed or state in _OPEN_FINDING_ENDS or plain(text(dig(facts, "compliance.status"))) in ("pass", "passed"):
+        return Status.RESOLVED
+    return Status.INFO if plain(found(facts, ("severity", "severity_id"))) in ("informational", "1") else Status.FIRING
+
+
+_OPEN_FINDING_ENDS = frozenset(("suppressed", "resolved", "archived", "deleted", "3", "4", "5", "6"))
+
+
+def _internet_name(facts: Facts) -> str:
+    """The monitor; of its event's ARN, which is "...:monitor/NAME/health-event/ID", where nothing else names it."""
+    arn = found(facts, ("EventArn", "eventArn", "resources.0"))
+    return found(facts, ("MonitorName", "monitorName")) or arn.partition(":monitor/")[2].partition("/")[0] or arn
 
 
 def _stack_name(facts: Facts) -> str:
@@ -200,6 +285,26 @@ FINDING = Kind(
     labels={"generator": "GeneratorId", "product": "ProductName", "workflow": "Workflow.Status"},
 )
 """One finding of Security Hub."""
+
+OPEN_FINDING = Kind(
+    label="Security Hub", names=("finding_info.title", "finding_info.types.0", "class_name"),
+    identity=("finding_info.uid", "metadata.uid"), outcome=_open_finding_outcome,
+    levels=("vendor_attributes.severity", "severity"), resources=("resources.0.uid", "resources.0.name"),
+    words=("finding_info.title", "finding_info.desc", "message", "remediation.desc"),
+    links={"Remediation": "remediation.references.0", "Finding": "finding_info.src_url"},
+    labels={"product": "metadata.product.name", "class": "class_name", "workflow": "status",
+            "finding_account": "cloud.account.uid"},
+)
+"""One finding of Security Hub in the Open Cybersecurity Schema Framework (OCSF)."""
+
+INTERNET = Kind(
+    label="Internet Monitor", family="Internet Monitor", names=_internet_name,
+    identity=("EventArn", "eventArn", "EventId", "eventId", "resources.0"),
+    states=("Status", "status", "EventStatus", "eventStatus"), fires="active", ends="resolved", severity=MEDIUM,
+    resources=_internet_name, words=("ImpactType", "impactType"),
+    labels={"impact": "ImpactType", "traffic": "PercentOfTotalTrafficImpacted"},
+)
+"""Clients who can't reach an application over the internet."""
 
 KINDS: dict[str, Kind] = {
     # Containers
@@ -249,13 +354,20 @@ KINDS: dict[str, Kind] = {
         label="Auto Scaling terminated", names=("AutoScalingGroupName",), family="Auto Scaling terminate",
         resources=("AutoScalingGroupName",), outcome=lambda _: Status.RESOLVED, words=("Description", "Cause"),
     ),
-    "EC2 Command Status-change Notification": Kind(
-        label="SSM command", names=("document-name",), states=("status",), fires=_RUN_FIRES, ends=_RUN_ENDS,
+    **dict.fromkeys(("EC2 Command Status-change Notification", "EC2 Command Invocation Status-change Notification"),
+                    Kind(
+        label="SSM command", names=("document-name",), identity=_joined("document-name", "instance-id"),
+        states=("status",), fires=COMMAND_FIRES, ends=COMMAND_ENDS, resources=("instance-id",),
         labels={"command": "command-id"},
-    ),
+    )),
     "EC2 Automation Execution Status-change Notification": Kind(
         label="SSM automation", names=("Definition",), states=("Status",), fires=_RUN_FIRES, ends=_RUN_ENDS,
     ),
+    **dict.fromkeys(("EBS Volume Notification", "EBS Snapshot Notification"), Kind(
+        label="EBS", names=("source", "resources.0"), identity=_volume_identity, states=_volume_state,
+        outcome=_volume_outcome, severity=MEDIUM, words=("cause",),
+        labels={"snapshot": "snapshot_id", "request_id": "request-id"},
+    )),
     # Delivery
     "CodePipeline Pipeline Execution State Change": Kind(
         label="CodePipeline", names=("pipeline",), states=("state",), fires="failed", ends="succeeded",
@@ -357,10 +469,11 @@ KINDS: dict[str, Kind] = {
         label="SageMaker training", names=("TrainingJobName",), states=("TrainingJobStatus",), fires="failed",
         ends="completed", words=("FailureReason",),
     ),
-    "DMS Replication Task State Change": Kind(
-        label="DMS", names=("resourceLink", "resources.0"), states=("eventType",), words=("detailMessage",),
-        fires="replication_task_failed", ends="replication_task_started", severity=HIGH,
-    ),
+    **dict.fromkeys(("DMS Replication Task State Change", "DMS Replication Instance State Change",
+                     "DMS Replication State Change"), Kind(
+        label="DMS", names=("resources.0",), states=("eventType",), words=("detailMessage",), outcome=_dms_outcome,
+        severity=HIGH, links={"Console": "resourceLink"}, labels={"dms_event": "eventName", "category": "category"},
+    )),
     # What watches
     "AWS Health Event": Kind(
         label="AWS Health", names=("eventTypeCode",), identity=_health_identity, states=_health_state,
@@ -384,6 +497,14 @@ KINDS: dict[str, Kind] = {
         resources=("resources.0.id",), labels={"type": "type"},
         links={"Advisory": "packageVulnerabilityDetails.sourceUrl"},
     ),
+    "KMS CMK Deletion": Kind(
+        label="KMS key deleted", names=("key-id", "resources.0"), fires="*", severity=HIGH,
+    ),
+    "KMS Imported Key Material Expiration": Kind(
+        label="KMS key material expired", names=("key-id", "resources.0"), fires="*", severity=HIGH,
+    ),
+    **dict.fromkeys(("Internet Monitor Health Event", "Health Event Created", "Health Event Updated"), INTERNET),
+    "Health Event Closed": msgspec.structs.replace(INTERNET, outcome=lambda _: Status.RESOLVED),
     "Macie Finding": Kind(
         label="Macie", names=("type",), identity=("id",), fires="*", levels=("severity.description",),
         words=("title", "description"), resources=("resourcesAffected.s3Bucket.name",),

@@ -44,7 +44,7 @@ Try it:
 - Severity: the label `severity` (or `priority`, `level`), else the rules on the words. With `severity: none`, and for
   `Watchdog`, `InfoInhibitor` and dead man's switches, the alert is only kept: they always fire.
 - The service is a label `service`, `app`, `app_kubernetes_io_name`, `job`, `deployment`, ... that doesn't name an
-  exporter; the resource is the pod, the workload, the node or the instance.
+  exporter or its namespace, else empty; the resource is the pod, the workload, the node or the instance.
 - What `max_alerts` left out is told in the message.
 """
 
@@ -86,6 +86,8 @@ _TIMES = ("startsAt", "endsAt", "generatorURL", "annotations", "fingerprint")
 INFO = SourceInfo(
     name="alertmanager",
     title="Prometheus Alertmanager",
+    # Raw message delivery of SNS calls its JSON plain text, and never sends again what is refused.
+    content_types=("application/json", "text/plain"),
     marks=frozenset(("alerts", *_TIMES)),
     largest_body=4 * 1024 * 1024,
 )
@@ -167,9 +169,9 @@ class _Told(NamedTuple):
         return next((self.known[name] for name in names if name in self.known), "")
 
     def thing(self, names: Iterable[str]) -> str:
-        """The same, but rather one that isn't the name of a watcher."""
-        found = [self.known[name] for name in names if name in self.known]
-        return next((value for value in found if not WATCHERS.search(value)), found[0] if found else "")
+        """The same, but never the name of a watcher."""
+        found = (self.known[name] for name in names if name in self.known)
+        return next((value for value in found if not WATCHERS.search(value)), "")
 
 
 def _told(item: dict[str, object], group: dict[str, object]) -> _Told:
@@ -185,7 +187,9 @@ def detects(body: object) -> bool:
     if "alerts" in body:
         alerts = array(body["alerts"])
         first = mapping(alerts[0]) if alerts else {}
-        return any(mark in body for mark in _MARKS) and (isinstance(first.get("labels"), dict) or body["alerts"] == [])
+        return any(mark in body for mark in _MARKS) and (
+            isinstance(first.get("labels"), dict) or body["alerts"] in ([], None)
+        )
     return _is_of_client(body)
 
 
@@ -198,6 +202,9 @@ def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
     """Each alert of the group; none of an empty one."""
     if isinstance(body, dict) and isinstance(body.get("alerts"), list):
         return _group(body, body["alerts"], raw, request)
+    if detects(body) and isinstance(body, dict) and "alerts" in body:
+        # How Go writes an empty list.
+        return []
     alert = _read(body, {}, raw, request) if isinstance(body, dict) and "labels" in body else None
     if alert is None:
         raise _no_group()
@@ -245,7 +252,7 @@ def _read(item: dict[str, object], group: dict[str, object], raw: bytes, request
         raw_data=msgspec.Raw(raw),
         status=status,
         service=told.thing(SERVICES),
-        resource=told.thing(RESOURCES),
+        resource=told.thing(RESOURCES) or told.label(RESOURCES),
         environment=environment,
         region=told.label(REGIONS),
         account=told.label(ACCOUNTS),

@@ -9,7 +9,7 @@ JSON (Backup, Budgets, Elastic Beanstalk, CloudFormation) by `sns`.
    **Auto Scaling Groups**, your group, **Activity, Activity notifications, Create notification**; SES **Identities**,
    **Notifications, Feedback notifications**; Cost Anomaly Detection **Alert subscriptions**, frequency **Individual
    alerts**; DevOps Guru **Settings, Notifications**; DMS **Event subscriptions**; Redshift **Events, Event
-   subscriptions**; AWS Config **Settings, Delivery method**.
+   subscriptions**; Systems Manager **Run Command, SNS notifications**; AWS Config **Settings, Delivery method**.
 2. Subscribe to that topic as `sns` says. Its own address is for what comes without the envelope, by raw message
    delivery or from a Lambda function: `https://sns:<API key>@<responder>/v1/sources/aws_notification`.
 
@@ -23,8 +23,11 @@ Try it:
 
 ## How it is read
 
-- RDS, Redshift, DMS, ElastiCache: what says that it failed, is low, or fails over fires; what says that this is over
-  resolves the same; the rest is kept and opens nothing.
+- RDS, Redshift, DMS, ElastiCache: what says that it failed, is low, fails over or no longer replicates fires; what says
+  that this is over resolves the same; the rest is kept and opens nothing. RDS says it by its codes
+  (`RDS-EVENT-0089`); where only words say it, a failure counts more than a success.
+- Systems Manager Run Command: a command that failed, timed out or couldn't be delivered fires, the next success of the
+  same document on the same instance resolves it.
 - Auto Scaling: an error of a launch or a termination fires, the next one that works resolves it.
 - SES: complaints, rejects and hard bounces fire as LOW; other mail events are kept only.
 - AWS Config: NON_COMPLIANT fires, COMPLIANT resolves. DevOps Guru: an insight fires until it is closed.
@@ -44,7 +47,8 @@ from mcp_responder.plumbing.fields import array, dig, instant, mapping, text
 from mcp_responder.ports import Request, SourceInfo
 from mcp_responder.sources._aws import read_arn
 from mcp_responder.sources._aws_event import Facts, Find, Kind, Origin, alert_of, found
-from mcp_responder.sources._eventbridge_kinds import LAMBDA_RESULT
+from mcp_responder.sources._eventbridge_kinds import COMMAND_ENDS, COMMAND_FIRES, LAMBDA_RESULT
+from mcp_responder.sources._rds_events import LONGEST, Meaning, meaning, says_failure
 from mcp_responder.sources._reading import override
 
 INFO = SourceInfo(
@@ -70,37 +74,45 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 # ------------------------------------------------------------------------------------------- events of data services
 
 _STARTED = re.compile(
-    r"\bfail(?:ed|ure|s|ing)?\b|\berrors?\b|\blow\b|\bstorage (?:is )?full\b|\bfailover\b|\bunable\b|\bcan(?:no|')t\b"
-    r"|\bcrash|\bunhealthy\b|\bdegraded\b|\bshut ?down\b|\bincompatible\b|\bout of\b|\bexhausted\b|\bunavailable\b"
-    r"|\brecovery of\b",
+    r"\blow\b|\bfailover\b|\bshut ?down\b|\brecovery (?:of|has started)\b"
+    r"|\breplication(?! task)\b[^.]{0,80}\b(?:stopped|terminated)",
     re.IGNORECASE,
 )
 _OVER = re.compile(
-    r"\bfailover[^.]{0,60}\b(?:complete|finished)|\brecover(?:y|ed)\b[^.]{0,60}\bcomplete|\brestarted\b|\brecovered\b"
-    r"|\bno longer\b|\breplication task has started\b|\bis (?:now )?(?:available|healthy)\b|\bsuccessfully\b",
+    r"\bfailover[^.]{0,60}\b(?:complete|finished)|\brecovery\b[^.]{0,60}\bcomplete|\brestarted\b"
+    r"|(?<!to be )\brecovered\b|\bno longer\b|\breplication task has started\b|\breplication\b[^.]{0,80}\bresumed\b"
+    r"|\bis (?:now )?(?:available|healthy)\b|\bsuccessfully\b",
     re.IGNORECASE,
 )
 _TOPICS = re.compile(r"\bfailover\b|\bstorage\b|\brecovery\b|\bbackup\b|\bsnapshot\b|\breplication\b", re.IGNORECASE)
 _EVENT_CODE = re.compile(r"\b([A-Z]+)-EVENT-\d+")
 _ENDING = re.compile(r"(?:Started|Failed|Complete)$")
-_LONGEST = 2000
+_ABOUT = ("Event ID", "About this Event")
 
 
 def _said(facts: Facts) -> str:
-    return text(facts.get("Event Message"))[:_LONGEST]
+    return text(facts.get("Event Message"))[:LONGEST]
+
+
+def _data_known(facts: Facts) -> Meaning | None:
+    return meaning(found(facts, _ABOUT))
 
 
 def _data_outcome(facts: Facts) -> Status:
-    """They have no states: the message says it."""
-    if text(facts.get("Severity")).upper() == "ERROR":
-        return Status.FIRING
+    """They have no states: the code says it, else the message."""
+    if known := _data_known(facts):
+        return known.status
     said = _said(facts)
+    if text(facts.get("Severity")).upper() == "ERROR" or says_failure(said):
+        return Status.FIRING
     if _OVER.search(said):
         return Status.RESOLVED
     return Status.FIRING if _STARTED.search(said) else Status.INFO
 
 
 def _data_topic(facts: Facts) -> str:
+    if known := _data_known(facts):
+        return known.topic
     topic = _TOPICS.search(_said(facts))
     return topic[0].lower() if topic else ""
 
@@ -113,11 +125,20 @@ def _data_identity(facts: Facts) -> str:
 
 def _data_product(facts: Facts) -> str:
     """Of the code in the link to the documentation: "#RDS-EVENT-0089"."""
-    code = _EVENT_CODE.search(found(facts, ("Event ID", "About this Event"))[:_LONGEST])
+    code = _EVENT_CODE.search(found(facts, _ABOUT)[:LONGEST])
     return code[1].lower() if code else "rds"
 
 
 # ------------------------------------------------------------------------------------------------------------- others
+
+
+def _command_identity(facts: Facts) -> str:
+    """The same document on the same machines."""
+    machines = map(text, array(facts.get("instanceIds"))[:_MOST_MACHINES])
+    return "/".join(filter(None, (text(facts.get("documentName")), text(facts.get("instanceId")), *machines)))
+
+
+_MOST_MACHINES = 20
 
 
 def _scaling_outcome(facts: Facts) -> Status:
@@ -184,6 +205,14 @@ FORMS: tuple[Form, ...] = (
             resources=("Source ID", "SourceId", "Resource"), words=("Event Message",),
             links={"Console": "Identifier Link", "About": "Event ID", "About this event": "About this Event"},
             labels={"event_source": "Event Source"},
+        ),
+    ),
+    Form(
+        marks=("commandId", "documentName", "status"), product=lambda _: "ssm", times=("eventTime",),
+        kind=Kind(
+            label="SSM command", names=("documentName",), identity=_command_identity, states=("status",),
+            fires=COMMAND_FIRES, ends=COMMAND_ENDS, resources=("instanceId", "instanceIds.0"),
+            words=("detailedStatus", "statusDetails"), labels={"command": "commandId"},
         ),
     ),
     Form(

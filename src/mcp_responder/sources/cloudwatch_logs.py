@@ -50,15 +50,17 @@ Try it, with what is inside of such an event:
 - The service is the line's own (`service`, `service.name`), else by the group: `/aws/lambda/NAME`, `/ecs/NAME`,
   `/aws/rds/instance/NAME/...`. The resource is the group, the account its owner.
 - A log has no end of trouble: these alerts fire and never resolve. Resolve their incidents by hand, or send an alarm.
+- A record of a stream that is no log but what another source knows (a notification of SNS, an event of EventBridge) is
+  read by that source, its signature verified.
 - Control messages are ignored. An event that comes twice is one. What can't be unpacked is an alert of its own.
-- At most 8 MiB come in one request, and at most 16 MiB unpacked; more is refused with 413, which Firehose takes to
-  the S3 backup.
+- At most 8 MiB come in one request, and at most 16 MiB or 20,000 log events unpacked; more is refused with 413, which
+  Firehose takes to the S3 backup. A filter pattern, or a smaller **Buffer size**, keeps a busy group below that.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import isfinite
 from typing import Any, NamedTuple
@@ -70,12 +72,12 @@ from mcp_responder.model.errors import InvalidRequest
 from mcp_responder.model.severity import SeverityRule, pattern_of
 from mcp_responder.plumbing.fields import array, instant, mapping, number, one_line, text
 from mcp_responder.plumbing.minted import is_minted
-from mcp_responder.ports import Request, SourceInfo
+from mcp_responder.ports import Inner, Request, SourceInfo
 from mcp_responder.sources._aws import is_region, read_arn
 from mcp_responder.sources._log_events import Entry, Event, joined
 from mcp_responder.sources._log_groups import group_page, owner_of, stream_page
 from mcp_responder.sources._log_objects import ENVIRONMENTS, FUNCTIONS, SERVICES, first
-from mcp_responder.sources._packed import Unpacker, Unreadable
+from mcp_responder.sources._packed import MOST_EVENTS, Unpacker, Unreadable, check_count
 from mcp_responder.sources._reading import decode_array, decode_object, override, raw_items
 
 LARGEST_BODY = 8 * 1024 * 1024
@@ -112,6 +114,8 @@ def answer(request: Request) -> Mapping[str, object]:
 INFO = SourceInfo(
     name="cloudwatch_logs",
     title="Amazon CloudWatch Logs",
+    # Raw message delivery of SNS calls its JSON plain text, and never sends again what is refused.
+    content_types=("application/json", "text/plain"),
     marks=frozenset(("logEvents", "messageType", "awslogs", "Records", "records")),
     key_headers=("x-amz-firehose-access-key",),
     largest_body=LARGEST_BODY,
@@ -129,17 +133,19 @@ def detects(body: object) -> bool:
     return _is_packed(body) or _is_kinesis(body) or _is_firehose(body)
 
 
-def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
-    """An alert for each event that tells of trouble, and one a log group that counts the others."""
+def parse(body: object, raw: bytes, request: Request) -> list[Alert | Inner]:
+    """An alert for each event that tells of trouble, one a log group that counts the others, and what is no log."""
     if not isinstance(body, dict) or not detects(body):
         raise InvalidRequest("no_log_events", "A message of CloudWatch Logs has logEvents or packed data.", status=422)
     if _is_message(body):
-        return _alerts([_Message(decode_object(raw), "")], request)
-    messages, reasons = _unpacked(_records(body, raw, request))
-    if reasons and not messages:
+        return [*_alerts([_Message(decode_object(raw), "")], request)]
+    found, reasons = _unpacked(_records(body, raw, request), request)
+    if reasons and not found:
         words = f"None of the records can be read: {'; '.join(reasons[:_MOST_REASONS])}."
         raise InvalidRequest("unreadable_records", words, status=422)
-    return [*_alerts(messages, request), *_unread(body, raw, reasons)]
+    messages = [item for item in found if isinstance(item, _Message)]
+    others = [item for item in found if isinstance(item, Inner)]
+    return [*_alerts(messages, request), *others, *_unread(body, raw, reasons)]
 
 
 def _is_message(body: dict[str, object]) -> bool:
@@ -190,23 +196,26 @@ def _region(code: str) -> str:
     return code if is_region(code) else ""
 
 
-def _unpacked(records: Iterable[_Record]) -> tuple[list[_Message], list[str]]:
-    """The messages of all records, and why others can't be read."""
+def _unpacked(records: Iterable[_Record], request: Request) -> tuple[list[_Message | Inner], list[str]]:
+    """What is in all records, and why others can't be read."""
     unpacker = Unpacker(LARGEST_UNPACKED)
-    messages: list[_Message] = []
+    records = list(records)
+    check_count(len(records), "records")
+    found: list[_Message | Inner] = []
     reasons: list[str] = []
     for place, record in enumerate(records, 1):
         try:
             if not isinstance(record.data, str):
                 raise Unreadable("it has no data")  # noqa: TRY301
-            messages += _messages(unpacker.unpack(record.data), record)
+            found += _messages(unpacker.unpack(record.data), record, request)
         except Unreadable as error:
             reasons.append(f"record {place}: {error}")
-    return messages, reasons
+    return found, reasons
 
 
-def _messages(data: bytes, record: _Record) -> list[_Message]:
-    """One or several messages, on lines of their own or right behind each other."""
+def _messages(data: bytes, record: _Record, request: Request) -> Sequence[_Message | Inner]:
+    """One or several messages, on lines of their own or right behind each other; else what another source knows, and
+    lines."""
     try:
         # Raw values aren't looked into: whether all letters can be read shows only now.
         msgspec.json.decode(data)
@@ -218,7 +227,33 @@ def _messages(data: bytes, record: _Record) -> list[_Message]:
         return messages
     if not record.by_stream or not _is_text(data):
         raise Unreadable("it is no message of CloudWatch Logs")
-    return [_Message(_of_lines(data.decode()), record.region)]
+    others, lines = _told_apart(data.decode(), request)
+    return [*others, *([_Message(_of_lines(lines), record.region)] if lines else [])]
+
+
+def _told_apart(words: str, request: Request) -> tuple[list[Inner], list[str]]:
+    """What other sources know in the text of a record, whole or line by line; and the lines of a log."""
+    if _is_others(words, request):
+        return [Inner(body=words.encode())], []
+    others: list[Inner] = []
+    lines: list[str] = []
+    for line in filter(str.strip, words.split("\n")):
+        if _is_others(line, request):
+            others.append(Inner(body=line.encode()))
+        else:
+            lines.append(line)
+    return others, lines
+
+
+def _is_others(words: str, request: Request) -> bool:
+    """Whether it is an object that another source knows. What holds packed data itself isn't unpacked again."""
+    if not words.lstrip().startswith("{"):
+        return False
+    try:
+        body = msgspec.json.decode(words)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return not detects(body) and request.knows(body)
 
 
 def _is_text(data: bytes) -> bool:
@@ -246,10 +281,9 @@ def _objects(words: str) -> list[dict[str, msgspec.Raw]]:
     return found
 
 
-def _of_lines(words: str) -> dict[str, msgspec.Raw]:
+def _of_lines(lines: Iterable[str]) -> dict[str, msgspec.Raw]:
     """A message of lines that a stream sends without what was around them."""
-    lines = [{"message": line} for line in words.split("\n") if line.strip()]
-    return {"logEvents": msgspec.Raw(msgspec.json.encode(lines))}
+    return {"logEvents": msgspec.Raw(msgspec.json.encode([{"message": line} for line in lines]))}
 
 
 # -------------------------------------------------------------------------------------------------------------- reading
@@ -277,6 +311,7 @@ class _Message:
         self.stream = one_line(text(said.get("logStream")), LONGEST_NAME)
         self.filters = ", ".join(filter(None, map(text, array(said.get("subscriptionFilters")))))
         self.region = region
+        self.items = _items(fields.get("logEvents"))
 
     @property
     def log(self) -> tuple[str, str, str]:
@@ -285,7 +320,7 @@ class _Message:
 
     def events(self) -> Iterator[_LogEvent]:
         """All events in their order; one that can't be read has no words."""
-        for raw in _items(self.raw.get("logEvents")):
+        for raw in self.items:
             event = _value(raw)
             known = mapping(event)
             words = event if isinstance(event, str) else _message(known)
@@ -376,6 +411,7 @@ _TELLING = (Severity.CRITICAL, Severity.HIGH)
 
 
 def _alerts(messages: list[_Message], request: Request) -> list[Alert]:
+    check_count(sum(len(message.items) for message in messages), "log events", MOST_EVENTS)
     alerts: list[Alert] = []
     quiet: dict[tuple[str, str], list[tuple[_Message, _LogEvent]]] = {}
     for log in _logs(messages):

@@ -34,10 +34,16 @@ The whole event is sent:
 - Health: an issue fires until it is closed; a scheduled change is LOW; an account notification is kept only.
 - GuardDuty, Inspector, Security Hub, Macie, Config, Trusted Advisor: a finding fires with the severity that it states
   until it is archived, closed or compliant.
-- RDS: failover, low storage, recovery, availability fire until the message says that it is over; failure fires.
+- RDS: failover, low storage, recovery, availability and a read replica that stopped fire until an event says that it is
+  over; failure fires. The event's code (`RDS-EVENT-0089`) says it, where it is known; else a word for a failure counts
+  more than one for a success.
+- KMS: the deletion of a key and the end of imported key material fire. EBS: a volume or a snapshot that failed fires.
+  Internet Monitor: a health event fires while it is active.
 - Calls of the API (CloudTrail), schedules, objects of S3 and changes of an alarm's configuration are kept only.
 - Any other event, your applications' own among them: what says that it failed, or states a severity of MEDIUM or worse,
-  fires; what says that it succeeded resolves the same; the rest is kept and opens nothing.
+  fires; what says that it succeeded resolves the same; the rest is kept and opens nothing. What an event is about is a
+  field such as `service` or `name`, else its first resource, else all that its source says under that name:
+  "OrderSucceeded" ends "OrderFailed".
 - An event from an archive has the label `replay`. It has its old id, so what was heard before isn't heard again.
 """
 
@@ -56,7 +62,8 @@ from mcp_responder.sources._alarm import Alarm, named_alarm, read_change
 from mcp_responder.sources._alarm import alert_of as alarm_alert
 from mcp_responder.sources._aws import read_arn
 from mcp_responder.sources._aws_event import Facts, Kind, Origin, alert_of, found
-from mcp_responder.sources._eventbridge_kinds import FINDING, KINDS, WORDS
+from mcp_responder.sources._eventbridge_kinds import FINDING, KINDS, OPEN_FINDING, WORDS
+from mcp_responder.sources._packed import check_count
 from mcp_responder.sources._reading import (
     LONGEST_TITLE,
     decode_array,
@@ -66,10 +73,16 @@ from mcp_responder.sources._reading import (
     read_status,
 )
 
-INFO = SourceInfo(name="eventbridge", title="Amazon EventBridge", marks=frozenset(("detail-type", "detailType")))
+INFO = SourceInfo(
+    name="eventbridge",
+    title="Amazon EventBridge",
+    # Raw message delivery of SNS calls its JSON plain text, and never sends again what is refused.
+    content_types=("application/json", "text/plain"),
+    marks=frozenset(("detail-type", "detailType")),
+)
 
 ALARM_CHANGES = frozenset(("CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"))
-FINDINGS = "Security Hub Findings"
+FINDINGS = ("Security Hub Findings", "Findings Imported V2")
 
 SUBJECTS = (
     *("alarmName", "serviceName", "pipeline", "project-name", "group", "clusterArn", "instance-id"),
@@ -106,11 +119,15 @@ def parse(body: object, raw: bytes, request: Request) -> list[Alert]:
     called = _detail_type(body)
     if called in ALARM_CHANGES and (_alarm_arn(body) or text(detail.get("alarmName"))):
         alerts = [alarm_alert(_alarm(body, detail), raw, request.reading)]
-    elif called.startswith(FINDINGS) and array(detail.get("findings")):
+    elif _brings_findings(body, called) and array(detail.get("findings")):
         alerts = _findings(body, detail, raw, request)
     else:
         alerts = [_event(body, called, detail, raw, request)]
     return [override(_with_replay(alert, body), body, request.reading) for alert in alerts]
+
+
+def _brings_findings(body: dict[str, object], called: str) -> bool:
+    return called.startswith(FINDINGS) or text(body.get("source")) == "aws.securityhub"
 
 
 def _detail_type(body: dict[str, object]) -> str:
@@ -175,14 +192,19 @@ def _origin(body: dict[str, object], called: str) -> Origin:
 def _findings(body: dict[str, object], detail: Facts, raw: bytes, request: Request) -> list[Alert]:
     """The findings of Security Hub, each by itself."""
     findings = [mapping(finding) for finding in array(detail.get("findings"))]
+    check_count(len(findings), "findings")
     origin = _origin(body, _detail_type(body))
     if len(findings) == 1:
-        return [alert_of(FINDING, findings[0], origin, raw, request.reading)]
+        return [alert_of(_finding_kind(findings[0]), findings[0], origin, raw, request.reading)]
     texts = decode_array(decode_object(decode_object(raw)["detail"])["findings"])
     return [
-        alert_of(FINDING, finding, _numbered(origin, number), bytes(its_text), request.reading)
+        alert_of(_finding_kind(finding), finding, _numbered(origin, number), bytes(its_text), request.reading)
         for number, (finding, its_text) in enumerate(zip(findings, texts, strict=True))
     ]
+
+
+def _finding_kind(finding: Facts) -> Kind:
+    return OPEN_FINDING if "finding_info" in finding else FINDING
 
 
 def _numbered(origin: Origin, number: int) -> Origin:
