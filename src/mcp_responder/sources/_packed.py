@@ -10,8 +10,8 @@ from mcp_responder.model.errors import InvalidRequest
 
 MOST_MEMBERS = 200
 """Compressed parts in one piece of data; each is a copy of what follows."""
-MOST_RECORDS = 5000
-"""Records, findings and the like in one request."""
+MOST_RECORDS = 10_000
+"""Records, findings and the like in one request: as many as Lambda hands on at once."""
 MOST_EVENTS = 20_000
 """Log events in one request."""
 _GZIP = b"\x1f\x8b"
