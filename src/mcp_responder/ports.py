@@ -61,8 +61,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading = Reading()
     title: str = ""
     """What an envelope around it is titled, for a body that has no title."""
+    hurried: bool = False
+    """Everybody waits while it is read: what takes long is left for later."""
     knows: Callable[[object], bool] = _nobody
-    """Whether a source knows this decoded JSON as its own; the one that takes any JSON doesn't count."""
+    """Whether a source knows this decoded JSON as its own; the one that takes any JSON doesn't count. For those that
+    unpack."""
 
 
 class Inner(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +128,8 @@ class SourceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Headers, in lower case, in which its sender brings the API key when it can send none of the usual ones."""
     largest_body: int = 0
     """Bytes that its own address takes after decompression, where that is more than the general limit."""
+    unpacks: bool = False
+    """Whether its bodies may hold far more than their size says; they are never read in a hurry."""
     reply: Callable[[Request], Mapping[str, object]] | None = None
     """Makes the 200 that this sender insists on of its request; None, or nothing in it: the usual 202. Pure."""
     resolves: bool = True

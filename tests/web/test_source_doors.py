@@ -129,6 +129,16 @@ def test_larger_bodies_are_taken_at_its_own_address_only(door: Client, path: str
     door.post(path, gzip.compress(body(limit + 1)), headers=packed).problem(413, "too_large")
 
 
+def test_of_what_is_read_beside_the_loop_only_so_much_waits(door: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_responder.entrypoints.web.ingest.MOST_WAITING", 10)
+    refused = door.post(NAMED, gzip.compress(body(100)), headers={"content-encoding": "gzip"})
+    refused.problem(503, "unavailable")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert door.post(NAMED, body(100)).status == 200
+    monkeypatch.undo()
+    assert door.post(NAMED, gzip.compress(body(100)), headers={"content-encoding": "gzip"}).status == 200
+
+
 def test_the_sender_gets_the_answer_that_it_insists_on(door: Client) -> None:
     answer = door.post(NAMED, body(100), headers={"X-Request-Id": "r-1"})
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")

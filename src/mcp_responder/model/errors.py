@@ -77,6 +77,10 @@ class CertificateMissing(Transient):
         self.names = names
 
 
+class TakesLong(ResponderError):
+    """To read it takes longer than whoever hurries may wait."""
+
+
 class Permanent(ResponderError):
     """Won't ever work as asked; trying again is pointless."""
 

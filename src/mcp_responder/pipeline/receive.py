@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from mcp_responder.model.alert import Alert
-from mcp_responder.model.errors import InvalidRequest, Unverified
+from mcp_responder.model.errors import InvalidRequest, TakesLong, Unverified
 from mcp_responder.model.signature import signature
 from mcp_responder.pipeline.correlate import alarm_of, identity_of
 from mcp_responder.plumbing.minted import is_minted
@@ -85,10 +85,9 @@ class Receive:
 
         ``key`` is the name of the API key that brought it. With ``keyless`` there was none: all of it must be signed,
         by who is listed. Raises InvalidRequest if the body as a whole can't be read, CertificateMissing and other
-        Transients if it can't be verified now.
+        Transients if it can't be verified now, and TakesLong if it is hurried and would take long.
         """
         named = self._sources[source] if source else None
-        request = msgspec.structs.replace(request, knows=self._knows)
         items = self._items(request)
         incoming: list[Incoming] = []
         rejected: list[Rejected] = []
@@ -234,6 +233,10 @@ class Receive:
         return named if detected is plain else detected
 
     def _ask(self, source: Source, body: object, raw: bytes, request: Request) -> Sequence[Alert | Inner | Signed]:
+        if source.INFO.unpacks:
+            if request.hurried:
+                raise TakesLong("It holds more than its size says.")
+            request = msgspec.structs.replace(request, knows=self._knows)
         reading = self._readings.get(source.INFO.name)
         return source.parse(body, raw, msgspec.structs.replace(request, reading=reading) if reading else request)
 

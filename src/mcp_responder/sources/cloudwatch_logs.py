@@ -119,6 +119,7 @@ INFO = SourceInfo(
     marks=frozenset(("logEvents", "messageType", "awslogs", "Records", "records")),
     key_headers=("x-amz-firehose-access-key",),
     largest_body=LARGEST_BODY,
+    unpacks=True,
     reply=answer,
     resolves=False,
 )

@@ -6,14 +6,15 @@ import asyncio
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 
 from mcp_responder.entrypoints.web.auth import Authenticator, Bucket, token_of
 from mcp_responder.entrypoints.web.problems import HttpProblem, Scope, Send, problem_response
 from mcp_responder.entrypoints.web.problems import Receive as Inbound
-from mcp_responder.model.errors import CertificateMissing, InvalidRequest, NotFound
+from mcp_responder.model.errors import CertificateMissing, InvalidRequest, NotFound, TakesLong, Transient
 from mcp_responder.operations import SIGNATURE
 from mcp_responder.pipeline.confirm import confirming
 from mcp_responder.pipeline.receive import Receive, Rejected
@@ -33,6 +34,13 @@ CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Content coding -> zlib's window bits."""
 MOST_MEMBERS = 100
 """Concatenated members of a compressed body: thousands of empty ones would hold up everybody for half a second."""
+HURRIED = 256 * 1024
+"""Bytes of a body that is read at once, in the event loop. What is larger, compressed or packed is read beside it."""
+READERS = 2
+"""Threads that read beside the event loop."""
+MOST_WAITING = 64 * 1024 * 1024
+"""Bytes of bodies that wait for them."""
+RETRY_AFTER = 2.0
 MOST_CERTIFICATES = 4
 """Certificates that are fetched for one request."""
 
@@ -134,6 +142,8 @@ class Ingest:
         self._event_headers = [info.INFO.event_header.encode() for info in sources.values() if info.INFO.event_header]
         self._seen = seen
         self._fetch = fetch
+        self._waiting = 0
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._addresses = _addresses(sources, body_limit, keyless or {})
 
     @staticmethod
@@ -185,34 +195,58 @@ class Ingest:
         return address.limit if address else self._limit
 
     def read(self, visit: Visit, body: bytes) -> None:
-        """Find the alerts in a body, as it was sent. Raises InvalidRequest."""
+        """Find the alerts in a body, as it was sent. Raises InvalidRequest, and TakesLong if that isn't done soon."""
+        if len(body) > HURRIED:
+            raise TakesLong("The body is large.")
+        self._read(visit, body, hurried=True)
+        _count(visit)
+
+    def _read(self, visit: Visit, body: bytes, *, hurried: bool) -> None:
+        """For any thread."""
         address = visit.address
         if len(body) > address.limit:
             raise _too_large(address.limit)
         coding = visit.headers.get("content-encoding", "identity").strip().lower()
+        if hurried and coding != "identity":
+            raise TakesLong("The body is compressed.")
         decoded = body if coding == "identity" else _decoded(body, coding, address.limit)
-        request = Request(body=decoded, headers=visit.headers, received_at=self._clock())
+        request = Request(body=decoded, headers=visit.headers, received_at=self._clock(), hurried=hurried)
         retry_key = visit.headers.get("idempotency-key", "")
         received = self._receive(request, address.source, visit.caller, retry_key, keyless=visit.keyless)
         visit.incoming, visit.rejected, visit.size = received.incoming, received.rejected, len(decoded)
         visit.asking = received.asking
-        if visit.keyless:
-            _take(address, request.received_at)
         if address.reply and (answer := address.reply(request)):
             visit.reply = encode(answer)
 
     async def read_patiently(self, visit: Visit, body: bytes) -> None:
-        """The same, with the certificates that it takes. Raises Transient too, if one can't be had."""
+        """The same, with the time and the certificates that it takes. Raises Transient too, if one can't be had."""
         for _ in range(MOST_CERTIFICATES):
             try:
-                self.read(visit, body)
+                await self._read_in_time(visit, body)
             except CertificateMissing as missing:
                 if self._fetch is None:
                     raise
                 await self._fetch(missing)
             else:
                 return
-        self.read(visit, body)
+        await self._read_in_time(visit, body)
+
+    async def _read_in_time(self, visit: Visit, body: bytes) -> None:
+        try:
+            self.read(visit, body)
+        except TakesLong:
+            await self._read_beside(visit, body)
+            _count(visit)
+
+    async def _read_beside(self, visit: Visit, body: bytes) -> None:
+        if self._waiting + len(body) > MOST_WAITING:
+            raise Transient("Too many large bodies are being read. Send it again.", retry_after=RETRY_AFTER)
+        self._waiting += len(body)
+        try:
+            reading = partial(self._read, visit, body, hurried=False)
+            await asyncio.get_running_loop().run_in_executor(self._readers, reading)
+        finally:
+            self._waiting -= len(body)
 
     def submit(self, visit: Visit, done: Done) -> None:
         """Hand the alerts to the writer; ``done`` is told once they are durable. Raises Transient."""
@@ -271,10 +305,11 @@ def _addresses(sources: Mapping[str, Source], body_limit: int, keyless: Mapping[
     return {ANY: Address(content_types=every_type, limit=body_limit), **named}
 
 
-def _take(address: Address, now: datetime) -> None:
-    """Only what was verified counts, so that forgeries can't use up what is there for the true sender."""
-    allowance = address.allowance
-    wait = allowance.take(now.timestamp()) if allowance and allowance.per_minute else 0
+def _count(visit: Visit) -> None:
+    """Only what was verified counts, so that forgeries can't use up what is there for the true sender. For the event
+    loop's thread. Raises InvalidRequest."""
+    allowance = visit.address.allowance if visit.keyless else None
+    wait = allowance.take(time.monotonic()) if allowance and allowance.per_minute else 0
     if allowance and wait:
         words = f"Without an API key {allowance.per_minute} requests a minute are taken here."
         raise InvalidRequest("rate_limited", words, status=429, retry_after=wait)

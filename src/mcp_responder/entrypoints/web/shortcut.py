@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mcp_responder.entrypoints.web.ingest import ANY, NAMED, Ingest, Visit, status_of
 from mcp_responder.entrypoints.web.problems import problem_response
-from mcp_responder.model.errors import CertificateMissing, InvalidRequest
+from mcp_responder.model.errors import CertificateMissing, InvalidRequest, TakesLong
 
 STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 ANY_URL, NAMED_URL = ANY.encode(), NAMED.encode()
@@ -103,7 +103,7 @@ def shortcut(ingest: Ingest, headers: tuple[tuple[bytes, bytes], ...]) -> type[H
         def _take(self, cycle: ShortCycle) -> None:
             try:
                 ingest.read(cycle.visit, cycle.body)
-            except CertificateMissing:
+            except (CertificateMissing, TakesLong):
                 task = asyncio.get_running_loop().create_task(self._take_patiently(cycle))
                 # Else nobody would keep it from being collected.
                 self.tasks.add(task)
