@@ -40,6 +40,8 @@ ADOPT_SECONDS = 10.0
 """How often lanes are looked for that have tasks and nobody who serves them."""
 DRAIN_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
+SWITCH_SECONDS = 0.0005
+"""How long a thread that thinks may keep one that tells people waiting, each time that both want the interpreter."""
 NICENESS = 10
 """Accepting goes first: a busy worker must not make the door wait for a core."""
 
@@ -266,6 +268,7 @@ def main() -> int:
     settings = loaded.settings
     logging.configure("worker", settings.log.level, settings.log.format)
     os.nice(NICENESS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     stopping = threading.Event()
     store = PatientStore(Path(settings.data_dir), stopping)
     metrics = Metrics()
