@@ -7,6 +7,7 @@ finding that still lasts is the cause (``judging``), and all of it becomes a Dra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 
 from mcp_responder.analysts.rules.drafting import draft
 from mcp_responder.analysts.rules.judging import RULES, judge
@@ -22,7 +23,12 @@ class RulesAnalyst:
 
     name = "rules"
 
+    def __init__(self) -> None:
+        self._thinking = Lock()
+
     def analyze(self, subject: Subject, evidence: Sequence[Evidence]) -> Answer:
         """Never raises Transient or Permanent: what can't be read is left out."""
-        case = read(subject, evidence)
-        return Answer(draft=draft(case, judge(case)), made_by=MadeBy(analyst=self.name))
+        # It only computes: two at once take as long, and keep those who tell people from the interpreter.
+        with self._thinking:
+            case = read(subject, evidence)
+            return Answer(draft=draft(case, judge(case)), made_by=MadeBy(analyst=self.name))
