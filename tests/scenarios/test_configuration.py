@@ -70,7 +70,7 @@ WRONG = {
     "a wrong type in the environment": ("", {"PORT": "http"}, "RESPONDER_PORT", "port", "expected `int`"),
     "a number out of range": ("[retry]\nfirst_seconds = 0", {}, FILE, "retry.first_seconds", "> 0"),
     "no TOML": ("port = ", {}, FILE, "(syntax)", "not valid TOML"),
-    "an unknown kind of channel": ("[channels.ops]\nkind = 'pager'", {}, FILE, "channels.ops.kind", "jira, mail, slack"),
+    "an unknown kind of channel": ("[channels.ops]\nkind = 'pager'", {}, FILE, "channels.ops.kind", "jira, mail"),
     "a wrong address": ("[channels.webhook]\nurl = 'ops'", {}, FILE, "channels.webhook", "http:// or https://"),
     "an unknown key of a channel": ("[channels.webhook]\nurll = 'x'", {}, FILE, "channels.webhook.urll", "'url'"),
     "an unknown source": ("[sources.graphana]", {}, FILE, "sources.graphana", "cloudwatch_alarm"),
