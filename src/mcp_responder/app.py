@@ -238,7 +238,13 @@ def build_certificates(loaded: Loaded, sources: Mapping[str, Source]) -> Certifi
     """Raises Misconfigured."""
     settings = sns_settings(loaded, sources)
     client = build_sns_client(settings, certificates.LARGEST)
-    return Certificates(client, clock, settings.certificate_authorities)
+    folder = Path(loaded.settings.data_dir) / "certificates"
+    return Certificates(client, clock, settings.certificate_authorities, folder)
+
+
+def expected_hosts(loaded: Loaded, sources: Mapping[str, Source]) -> frozenset[str]:
+    """Hosts that keep the certificates of those whom the user has listed."""
+    return sns.expected_hosts(sns_settings(loaded, sources))
 
 
 def build_keyless(loaded: Loaded, sources: Mapping[str, Source]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -44,12 +45,12 @@ class Web:
 
 
 class Stand:
-    def __init__(self, folder: Path, page: Any, **more: Any) -> None:
-        roots = folder / "roots.pem"
+    def __init__(self, tmp: Path, page: Any, folder: Path | None = None, **more: Any) -> None:
+        roots = tmp / "roots.pem"
         roots.write_bytes(authority.root.pem)
         self.clock = FakeClock()
         self.web = Web({URL: page, **{f"http://{place}": body for place, body in more.items()}})
-        self.certificates = Certificates(cast("HttpClient", self.web), self.clock, str(roots))
+        self.certificates = Certificates(cast("HttpClient", self.web), self.clock, str(roots), folder)
 
     def found(self, names: Sequence[str] = NAMES) -> Certificate:
         self.certificates.fetch(URL, names)
@@ -203,6 +204,55 @@ def test_forgeries_by_the_thousand_neither_fill_the_memory_nor_drive_out_the_goo
         stand.certificates.fetch(url, NAMES)
     assert stand.certificates.look_up(URL)
     assert sum(stand.certificates.look_up(f"{URL}{number}") is not None for number in range(3 * KEPT)) == KEPT
+
+
+def test_a_good_one_is_there_after_a_restart_without_a_network(tmp_path: Path) -> None:
+    leaf = good(issuer_url=ISSUER_URL, end=2 * DAY)
+    stand = Stand(tmp_path, leaf.pem, folder=tmp_path / "kept")
+    stand.web.pages[ISSUER_URL] = authority.intermediate.der
+    assert stand.found().key
+    again = Stand(tmp_path, HttpFailure("no network"), folder=tmp_path / "kept")
+    again.certificates.load()
+    found = again.certificates.look_up(URL)
+    assert found
+    assert found.has_signed(TEXT, base64.b64decode(leaf.signed(TEXT)), "sha256")
+    assert again.web.asked == []
+
+
+@pytest.mark.parametrize("page", [imposter.leaf(*NAMES).pem, b"?", HttpFailure("no connection")])
+def test_what_isnt_good_is_kept_nowhere(tmp_path: Path, page: Any) -> None:
+    stand = Stand(tmp_path, page, folder=tmp_path / "kept")
+    assert stand.found().key is None
+    assert not list(tmp_path.glob("kept/*"))
+
+
+FORGED = {
+    "expired": good(begin=-9 * DAY, end=-DAY),
+    "another authority's": imposter.leaf(*NAMES),
+    "another host's": good("sns.eu-west-1.amazonaws.com.evil.example"),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_what_is_kept_is_checked_again_and_removed(tmp_path: Path, forged: Owner) -> None:
+    folder = tmp_path / "kept"
+    assert Stand(tmp_path, chain([good(), authority.intermediate]), folder=folder).found().key
+    (file,) = folder.glob("*")
+    kept = json.loads(file.read_bytes())
+    file.write_text(json.dumps({**kept, "chain": chain([forged, authority.intermediate]).decode()}))
+    (folder / "rubbish.json").write_bytes(b"?")
+    (folder / "half.json").write_text(json.dumps({**kept, "chain": "?"}))
+    again = Stand(tmp_path, HttpFailure("no network"), folder=folder)
+    again.certificates.load()
+    assert again.certificates.look_up(URL) is None
+    assert not list(folder.glob("*"))
+
+
+def test_a_folder_that_cant_be_written_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("a file")
+    stand = Stand(tmp_path, chain([good(), authority.intermediate]), folder=tmp_path / "kept")
+    stand.certificates.load()
+    assert stand.found().key
 
 
 def test_the_systems_authorities_are_trusted_too(tmp_path: Path) -> None:

@@ -398,6 +398,17 @@ def test_a_storm_fetches_a_certificate_once_and_holds_up_nobody(door: Door, sns:
     assert sns.fetched() == ["/storm.pem"]
 
 
+def test_after_a_restart_it_is_there_though_its_host_is_down(
+    sns: Sns, tmp_path: Path, http: urllib3.PoolManager
+) -> None:
+    with running(tmp_path, **sns.settings) as service:
+        Door(service, http).takes(sns.envelope(MessageId="before"))
+    with serving(sns, Reply(503)), running(tmp_path, **sns.settings) as service:
+        sns.asked.clear()
+        Door(service, http).takes(sns.envelope(MessageId="after"))
+    assert sns.fetched() == []
+
+
 # --------------------------------------------------------------------------------------------------------- raw delivery
 
 
@@ -420,6 +431,16 @@ def test_raw_delivery_has_its_messages_id(door: Door) -> None:
     assert alarm["alert_id"] == door.takes(ALARM.encode(), key=KEY)["alert_id"]
     how["key"] = ""
     door.refuses(body, 401, "missing_key", **how)
+
+
+OTHERS = ("alertmanager", "aws_notification", "cloudwatch_alarm", "cloudwatch_logs", "eventbridge", "generic")
+
+
+@pytest.mark.parametrize("path", [path for name in OTHERS for path in bodies(name)], ids=lambda path: path.stem)
+def test_raw_delivery_is_plain_text_and_may_go_to_any_address(door: Door, path: Path) -> None:
+    """SNS gives up at once on what is answered with 4xx."""
+    answer = door.post(path.read_bytes(), f"/v1/sources/{path.parent.name}", KEY)
+    assert answer.status in (200, 202), answer.data
 
 
 # -------------------------------------------------------------------------------------------------------- confirmations

@@ -83,6 +83,7 @@ async def run(loaded: Loaded) -> None:
     channels = app.build_channels(loaded)
     sources = app.build_sources()
     certificates = app.build_certificates(loaded, sources)
+    certificates.load()
     receive = app.build_receive(settings, sources, Verifier(certificates), loaded)
     listener = listen(settings)
     tls = bool(settings.tls_certificate)
@@ -115,7 +116,7 @@ async def run(loaded: Loaded) -> None:
         headers=headers,
         seen=watch,
         keyless=app.build_keyless(loaded, sources),
-        fetch=CertificateFetch(certificates.fetch),
+        fetch=CertificateFetch(certificates.fetch, app.expected_hosts(loaded, sources)),
     )
     api = create_api(
         operations=operations,

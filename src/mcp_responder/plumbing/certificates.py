@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -68,6 +69,15 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
         return True
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """A certificate in a file, with what stands between it and a root."""
+
+    url: str
+    names: tuple[str, ...]
+    chain: str
+    """PEM, the leaf first."""
+
+
 class _AbsentError(Exception):
     """Nothing usable came back; it may the next time."""
 
@@ -79,13 +89,17 @@ class _FlawedError(Exception):
 class Certificates:
     """Keeps certificates by their address. ``authorities`` is a PEM file of roots beside the system's.
 
-    ``look_up`` is for any thread and waits for nothing, ``fetch`` waits for answers.
+    ``look_up`` is for any thread and waits for nothing, ``fetch`` waits for answers. What is good is kept in ``folder``
+    too, if there is one: a restart needs nothing from outside to verify what is signed.
     """
 
-    def __init__(self, http: HttpClient, clock: Callable[[], datetime], authorities: str = "") -> None:
+    def __init__(
+        self, http: HttpClient, clock: Callable[[], datetime], authorities: str = "", folder: Path | None = None
+    ) -> None:
         self._http = http
         self._clock = clock
         self._authorities = authorities
+        self._folder = folder
         self._known: OrderedDict[str, Certificate] = OrderedDict()
         self._troubles: OrderedDict[str, Certificate] = OrderedDict()
         self._issuers: dict[str, x509.Certificate] = {}
@@ -105,8 +119,9 @@ class Certificates:
 
         try:
             leaf, *others = self._certificates(url)
-            self._check(leaf, others, names, self._clock())
+            between = self._check(leaf, others, names, self._clock())
             self._keep(self._known, url, Certificate(until=leaf.not_valid_after_utc, key=_rsa_key(leaf)))
+            self._write(url, names, [leaf, *between])
         except _AbsentError as error:
             # From now on: the answer may have taken longer than that.
             self._keep(self._troubles, url, Certificate(until=self._clock() + ABSENT_FOR, absent=str(error)))
@@ -116,6 +131,48 @@ class Certificates:
             flaw = "it holds what can't be read"
             self._keep(self._troubles, url, Certificate(until=self._clock() + FLAWED_FOR, flaw=flaw))
 
+    def load(self) -> None:
+        """Take what the folder has. It is checked again; what is no good any more is removed."""
+        files = self._files()
+        if not files:
+            return
+        from cryptography.exceptions import UnsupportedAlgorithm
+
+        for file in files:
+            try:
+                kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
+                leaf, *others = _certificates_in(kept.chain.encode())
+                self._check(leaf, others, kept.names, self._clock(), fetch=False)
+                self._keep(self._known, kept.url, Certificate(until=leaf.not_valid_after_utc, key=_rsa_key(leaf)))
+            except (OSError, ValueError, UnsupportedAlgorithm, _AbsentError, _FlawedError):
+                with contextlib.suppress(OSError):
+                    file.unlink()
+
+    def _files(self) -> list[Path]:
+        """Oldest first."""
+        if self._folder is None:
+            return []
+        try:
+            return sorted(self._folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+        except OSError:
+            return []
+
+    def _write(self, url: str, names: Sequence[str], certificates: Sequence[x509.Certificate]) -> None:
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        if self._folder is None:
+            return
+        chain = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+        name = blake2b(url.encode(), digest_size=16).hexdigest()
+        # A full disk mustn't refuse what could be verified.
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            new = self._folder / f"{name}.new"
+            new.write_bytes(msgspec.json.encode(_Kept(url, tuple(names), chain.decode())))
+            new.replace(self._folder / f"{name}.json")
+            for file in self._files()[:-KEPT]:
+                file.unlink(missing_ok=True)
+
     def _keep(self, shelf: OrderedDict[str, Certificate], url: str, certificate: Certificate) -> None:
         with self._lock:
             shelf[url] = certificate
@@ -124,12 +181,8 @@ class Certificates:
                 shelf.popitem(last=False)
 
     def _certificates(self, url: str) -> list[x509.Certificate]:
-        from cryptography import x509
-
-        body = self._get(url)
-        written = _PEM.findall(body)[: LONGEST_CHAIN + 1]
         try:
-            return [x509.load_pem_x509_certificate(pem) for pem in written] or [x509.load_der_x509_certificate(body)]
+            return _certificates_in(self._get(url))
         except ValueError:
             raise _AbsentError("what was answered there is no certificate") from None
 
@@ -145,8 +198,15 @@ class Certificates:
         return answer.body
 
     def _check(
-        self, leaf: x509.Certificate, others: list[x509.Certificate], names: Sequence[str], now: datetime
-    ) -> None:
+        self,
+        leaf: x509.Certificate,
+        others: list[x509.Certificate],
+        names: Sequence[str],
+        now: datetime,
+        *,
+        fetch: bool = True,
+    ) -> list[x509.Certificate]:
+        """What stands between the leaf and a root. Raises if one of them isn't to be trusted."""
         from cryptography.x509 import verification
 
         name = next((name for name in names if _is_made_out_to(leaf, name)), None)
@@ -156,12 +216,13 @@ class Certificates:
             raise _FlawedError(
                 f"it is valid from {leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%F}"
             )
-        between = [*others, *self._missing_issuers(leaf, others, now)]
+        between = [*others, *(self._missing_issuers(leaf, others, now) if fetch else ())]
         policy = verification.PolicyBuilder().store(verification.Store(self._roots)).time(now)
         try:
             policy.max_chain_depth(LONGEST_CHAIN).build_server_verifier(_general_name(name)).verify(leaf, between)
         except verification.VerificationError:
             raise _FlawedError("no authority that is trusted here vouches for it") from None
+        return between
 
     def _missing_issuers(
         self, leaf: x509.Certificate, given: Sequence[x509.Certificate], now: datetime
@@ -199,6 +260,14 @@ class Certificates:
         if not roots:
             raise _AbsentError("this machine has no list of authorities (the package ca-certificates)")
         return roots
+
+
+def _certificates_in(body: bytes) -> list[x509.Certificate]:
+    """The certificates in PEM, or the one in DER. Raises ValueError."""
+    from cryptography import x509
+
+    written = _PEM.findall(body)[: LONGEST_CHAIN + 1]
+    return [x509.load_pem_x509_certificate(pem) for pem in written] or [x509.load_der_x509_certificate(body)]
 
 
 def _system_files() -> list[Path]:

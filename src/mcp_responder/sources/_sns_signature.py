@@ -139,6 +139,18 @@ def _origin(url: str, hosts: Sequence[str]) -> str:
     return next((origin for origin in origins if url.startswith(f"{origin}/")), "")
 
 
+def hosts_of(topics: Sequence[str]) -> frozenset[str]:
+    """SNS's hosts of the regions that topics name."""
+    regions = (topic.split(":")[3] for topic in topics)
+    return frozenset(f"sns.{region}.{_domain(region)}" for region in regions if "*" not in region)
+
+
+def _domain(region: str) -> str:
+    if region.startswith("cn-"):
+        return "amazonaws.com.cn"
+    return "amazonaws.eu" if region.startswith("eusc-") else "amazonaws.com"
+
+
 def is_listed(topic: str, topics: Sequence[str]) -> bool:
     """Whether a topic's ARN is in a list, in which ``*`` stands for anything within a part of it."""
     return bool(topic) and any(_pattern(listed).fullmatch(topic) for listed in topics)

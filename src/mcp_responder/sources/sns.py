@@ -115,7 +115,7 @@ from mcp_responder.sources._aws import read_arn
 from mcp_responder.sources._aws_text import read_text
 from mcp_responder.sources._packed import check_count
 from mcp_responder.sources._reading import LONGEST_TITLE, headline, judged, override, raw_items, unmark
-from mcp_responder.sources._sns_signature import CONFIRM, confirmation_url, is_endpoint, is_listed, seal_of
+from mcp_responder.sources._sns_signature import CONFIRM, confirmation_url, hosts_of, is_endpoint, is_listed, seal_of
 
 
 class SnsSettings(SourceSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,6 +150,12 @@ _DEFAULTS = SnsSettings()
 
 def _settings(reading: Reading) -> SnsSettings:
     return reading.own if isinstance(reading.own, SnsSettings) else _DEFAULTS
+
+
+def expected_hosts(settings: SnsSettings) -> frozenset[str]:
+    """Where the certificates of listed topics are, as far as the list says it, and the user's own hosts."""
+    own = (host.rstrip("/").rpartition("/")[2] for host in settings.hosts)
+    return hosts_of(settings.topics).union(own)
 
 
 def confirmation(alert: Alert, reading: Reading) -> str:
