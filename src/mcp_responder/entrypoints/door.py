@@ -34,7 +34,7 @@ from mcp_responder.model.errors import Misconfigured, ResponderError
 from mcp_responder.operations import LEDGER_SPAN, SCOPES, Operations
 from mcp_responder.pipeline.vouch import Verifier
 from mcp_responder.plumbing import logging
-from mcp_responder.plumbing.process import READY_PIPE, die_with_parent
+from mcp_responder.plumbing.process import READY_PIPE, die_with_parent, take_turns
 from mcp_responder.settings import Loaded, Settings
 from mcp_responder.storage.sqlite.remote import StoreServer
 from mcp_responder.storage.sqlite.store import SqliteStore
@@ -142,6 +142,7 @@ async def run(loaded: Loaded) -> None:
     listener.listen(2048)
     banner(url, first_token, settings)
     announce(url)
+    take_turns()
     # What an alert leaves behind is freed by counting; the collector need not look after every few of them.
     gc.set_threshold(20_000, 50, 100)
     gc.freeze()

@@ -23,7 +23,7 @@ from mcp_responder.model.message import Message, Receipt
 from mcp_responder.model.task import Confirm, Leased, Notify
 from mcp_responder.pipeline import confirm
 from mcp_responder.plumbing import logging
-from mcp_responder.plumbing.process import PUBLIC_URL, die_with_parent
+from mcp_responder.plumbing.process import PUBLIC_URL, die_with_parent, take_turns
 from mcp_responder.ports import Channel, Delivered
 from mcp_responder.storage.sqlite.remote import Answer, Call, OwnerGoneError, RemoteStore
 
@@ -40,8 +40,6 @@ ADOPT_SECONDS = 10.0
 """How often lanes are looked for that have tasks and nobody who serves them."""
 DRAIN_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
-SWITCH_SECONDS = 0.0005
-"""How long a thread that thinks may keep one that tells people waiting, each time that both want the interpreter."""
 NICENESS = 10
 """Accepting goes first: a busy worker must not make the door wait for a core."""
 
@@ -268,7 +266,7 @@ def main() -> int:
     settings = loaded.settings
     logging.configure("worker", settings.log.level, settings.log.format)
     os.nice(NICENESS)
-    sys.setswitchinterval(SWITCH_SECONDS)
+    take_turns()
     stopping = threading.Event()
     store = PatientStore(Path(settings.data_dir), stopping)
     metrics = Metrics()
