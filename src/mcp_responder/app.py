@@ -220,24 +220,24 @@ def _pins(settings: Settings) -> dict[str, tuple[str, ...]]:
     return {host.lower(): pins for host, pins in settings.outgoing.pins.items()}
 
 
-def build_sns_client(settings: SnsSettings, longest_response: int) -> HttpClient:
+def build_sns_client(settings: SnsSettings) -> HttpClient:
     """Speaks to SNS, and to what stands in for it. Raises Misconfigured if its authorities can't be read."""
     authorities = settings.certificate_authorities
     if not authorities:
-        return HttpClient(longest_response=longest_response)
+        return HttpClient(longest_response=certificates.LARGEST)
     try:
         tls = ssl.create_default_context()
         tls.load_verify_locations(authorities)
     except (OSError, ssl.SSLError) as error:
         words = f"'{authorities}' can't be read as certificates in PEM ({error.strerror or error})."
         raise Misconfigured("sources.sns.certificate_authorities", "configuration", words) from error
-    return HttpClient(longest_response=longest_response, tls=tls)
+    return HttpClient(longest_response=certificates.LARGEST, tls=tls)
 
 
 def build_certificates(loaded: Loaded, sources: Mapping[str, Source]) -> Certificates:
     """Raises Misconfigured."""
     settings = sns_settings(loaded, sources)
-    client = build_sns_client(settings, certificates.LARGEST)
+    client = build_sns_client(settings)
     folder = Path(loaded.settings.data_dir) / "certificates"
     return Certificates(client, clock, settings.certificate_authorities, folder)
 
@@ -255,7 +255,7 @@ def build_keyless(loaded: Loaded, sources: Mapping[str, Source]) -> dict[str, in
 
 def build_confirmer(loaded: Loaded, store: IncidentStore, observe: confirm.Observe) -> Confirmer:
     sources = build_sources()
-    client = build_sns_client(sns_settings(loaded, sources), certificates.LARGEST)
+    client = build_sns_client(sns_settings(loaded, sources))
 
     def fetch(address: str) -> None:
         try:

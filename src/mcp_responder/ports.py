@@ -80,13 +80,9 @@ class Inner(msgspec.Struct, frozen=True, kw_only=True):
     """What to take when nothing can be read in it."""
 
 
-class Signed(msgspec.Struct, frozen=True, kw_only=True):
-    """What its sender has signed: to be verified before what is inside is even read. RSA, PKCS 1 v1.5."""
+class Seal(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature (RSA, PKCS 1 v1.5), and what is needed to verify it."""
 
-    inside: Callable[[], Alert | Inner]
-    """Reads it."""
-    signer: str
-    """Who it says that it is from, in words for people."""
     text: bytes = b""
     """What was signed."""
     signature: bytes = b""
@@ -97,6 +93,16 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     """DNS names, of which the certificate must have one."""
     flaw: str = ""
     """Why it can't be verified at all, as a sentence; empty: it can."""
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """What its sender has signed: to be verified before what is inside is even read."""
+
+    inside: Callable[[], Alert | Inner]
+    """Reads it."""
+    signer: str
+    """Who it says that it is from, in words for people."""
+    seal: Seal
     required: bool = True
     """Whether the user insists on it."""
     listed: bool = False

@@ -7,13 +7,13 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from .adf_checker import check, text_of
-from .server import Asked, Reply, ScriptedServer
+from .server import Asked, Reply, ScriptedServer, serving
 
 EMAIL, TOKEN = "incidents@example.com", "T0K3N-of-the-account"
 ROBOT, ANN = "5b10a2844c20165700ede21g", "5b109f2e9729b51b54dc274d"
@@ -307,16 +307,8 @@ def answer(body: object, status: int = 200) -> Reply:
     return Reply(status, {"content-type": "application/json;charset=UTF-8"}, json.dumps(body).encode())
 
 
-@contextmanager
-def jira_server() -> Iterator[JiraServer]:
-    server = JiraServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join()
+def jira_server() -> AbstractContextManager[JiraServer]:
+    return serving(JiraServer())
 
 
 def heard(asked: list[Asked]) -> list[str]:

@@ -6,10 +6,10 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from typing import Literal, TypeVar
 
 Manner = Literal["answer", "close", "half", "hang", "drip", "garbage", "echo"]
 
@@ -159,9 +159,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
+Server = TypeVar("Server", bound=ScriptedServer)
+
+
 @contextmanager
-def scripted_server() -> Iterator[ScriptedServer]:
-    server = ScriptedServer()
+def serving(server: Server) -> Iterator[Server]:
+    """The server, answering in a thread."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -169,6 +172,10 @@ def scripted_server() -> Iterator[ScriptedServer]:
     finally:
         server.stop()
         thread.join()
+
+
+def scripted_server() -> AbstractContextManager[ScriptedServer]:
+    return serving(ScriptedServer())
 
 
 def _hang_up(connection: socket.socket) -> None:

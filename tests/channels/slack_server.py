@@ -7,12 +7,11 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from .server import Asked, Reply, ScriptedServer
+from .server import Asked, Reply, ScriptedServer, serving
 
 TOKEN = "xoxb-17-of-the-tests"
 CHANNEL = "C0NIGHT"
@@ -181,16 +180,8 @@ def _refused(word: str) -> Reply:
     return Reply(200, {"content-type": "application/json"}, json.dumps({"ok": False, "error": word}).encode())
 
 
-@contextmanager
-def slack_server() -> Iterator[SlackServer]:
-    server = SlackServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join()
+def slack_server() -> AbstractContextManager[SlackServer]:
+    return serving(SlackServer())
 
 
 # ------------------------------------------------------------------------------------------------ what Slack calls back

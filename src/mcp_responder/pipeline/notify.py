@@ -213,8 +213,9 @@ class Notifier:
 
     def _reminders_of(self, incident: Incident) -> tuple[Task, ...]:
         """A reminder with the first channel that has told the news."""
-        told = any(_up_to_date(incident, receipt) for receipt in self._store.receipts(incident.incident_id))
-        return () if told else self._manners.reminders.planned(incident)
+        planned = self._manners.reminders.planned(incident)
+        told = planned and any(_up_to_date(incident, one) for one in self._store.receipts(incident.incident_id))
+        return () if told else planned
 
     # ------------------------------------------------------------------------------------------------------- a storm
 

@@ -19,14 +19,15 @@ class Verifier:
     def __call__(self, signed: Signed) -> None:
         if not signed.required:
             return
-        if signed.flaw:
+        seal = signed.seal
+        if seal.flaw:
             raise Unverified(
                 "not_verifiable",
-                f"{signed.flaw} What can't be verified is taken only if the source's setting 'verify' is false.",
+                f"{seal.flaw} What can't be verified is taken only if the source's setting 'verify' is false.",
             )
-        certificate = self._certificates.look_up(signed.certificate_url)
+        certificate = self._certificates.look_up(seal.certificate_url)
         if certificate is None:
-            raise CertificateMissing(signed.certificate_url, signed.certificate_names)
+            raise CertificateMissing(seal.certificate_url, seal.certificate_names)
         if certificate.absent:
             words = f"The certificate of the signature can't be fetched: {certificate.absent}. Send it again."
             raise Transient(words, retry_after=RETRY_AFTER)
@@ -34,7 +35,7 @@ class Verifier:
             raise Unverified(
                 "untrusted_certificate", f"The certificate of the signature is no good: {certificate.flaw}."
             )
-        if not certificate.has_signed(signed.text, signed.signature, signed.digest):
+        if not certificate.has_signed(seal.text, seal.signature, seal.digest):
             raise Unverified(
                 "wrong_signature",
                 f"The signature isn't that of {signed.signer}: forged, or changed on its way. Send it as it came.",

@@ -7,10 +7,11 @@ import binascii
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from mcp_responder.plumbing.fields import text
+from mcp_responder.ports import Seal
 
 CONFIRM = "SubscriptionConfirmation"
 _OF_NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -30,17 +31,6 @@ _CERTIFICATE = re.compile(_SNS + r"/SimpleNotificationService-[0-9a-f]{8,128}\.p
 _OWN_CERTIFICATE = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*){1,8}\.pem", re.ASCII)
 _ENDPOINT = re.compile(_SNS + r"/\?[!-~]+", re.ASCII)
 _OWN_ENDPOINT = re.compile(r"(/[A-Za-z0-9_-]+)*/?\?[!-~]+", re.ASCII)
-
-
-class Seal(NamedTuple):
-    """A signature and what it needs to be verified; ``flaw`` says why it can't be."""
-
-    text: bytes = b""
-    signature: bytes = b""
-    digest: Literal["sha1", "sha256"] = "sha256"
-    certificate_url: str = ""
-    certificate_names: tuple[str, ...] = ()
-    flaw: str = ""
 
 
 def seal_of(envelope: dict[str, object], hosts: Sequence[str]) -> Seal:
@@ -64,7 +54,13 @@ def seal_of(envelope: dict[str, object], hosts: Sequence[str]) -> Seal:
     names = certificate_names(url, hosts)
     if not names:
         return Seal(flaw="Its SigningCertURL isn't an address at which SNS keeps certificates; it wasn't fetched.")
-    return Seal(text_to_sign(envelope), signature, digest, url, names)
+    return Seal(
+        text=text_to_sign(envelope),
+        signature=signature,
+        digest=digest,
+        certificate_url=url,
+        certificate_names=names,
+    )
 
 
 def text_to_sign(envelope: dict[str, object]) -> bytes:

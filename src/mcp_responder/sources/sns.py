@@ -261,7 +261,7 @@ def _signed(envelope: dict[str, object], raw: bytes, request: Request) -> Signed
         signer=f"the topic '{one_line(topic, LONGEST_TITLE)}'",
         required=settings.verify,
         listed=is_listed(topic, settings.topics),
-        **seal_of(envelope, settings.hosts)._asdict(),
+        seal=seal_of(envelope, settings.hosts),
     )
 
 

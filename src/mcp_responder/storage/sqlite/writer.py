@@ -99,7 +99,6 @@ class Writer:
         """Lanes that are known to have nothing due, so that a storm doesn't look into them for every group."""
         self.hand_over: Callable[[Sequence[Completion]], None] = complete
         self.groups = 0
-        self.jobs = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -234,7 +233,6 @@ class Writer:
         self._plan(promoted)
         self._rest = 0.0
         self.groups += 1
-        self.jobs += len(jobs)
         return completions
 
     def _write_something(self) -> None:
