@@ -161,26 +161,17 @@ class Receive:
     ) -> list[Alert]:
         """The alerts of one JSON value; what was in a signed one is added to ``opened``."""
         body, raw = _decoded(decode, raw)
-        alerts: list[Alert] = []
-        refused: InvalidRequest | None = None
-        for item in (self._ask_signed if keyless else self._parse)(body, raw, named, request):
-            if keyless:
+        items = (self._ask_signed if keyless else self._parse)(body, raw, named, request)
+        if keyless:
+            for item in items:
                 _check_listed(item)
-            if isinstance(item, Alert):
-                alerts.append(item)
-                continue
-            try:
-                alerts += self._open(item, request, envelopes, opened)
-            except Unverified:
-                raise
-            except InvalidRequest as error:
-                refused = error
-        # What can't be read in an envelope with several is no reason to drop the others.
-        if refused and not alerts:
-            raise refused
-        return alerts
+        return _salvaged(items, lambda item: self._open(item, request, envelopes, opened))
 
-    def _open(self, item: Inner | Signed, request: Request, envelopes: int, opened: list[Alert | Inner]) -> list[Alert]:
+    def _open(
+        self, item: Alert | Inner | Signed, request: Request, envelopes: int, opened: list[Alert | Inner]
+    ) -> list[Alert]:
+        if isinstance(item, Alert):
+            return [item]
         if isinstance(item, Inner):
             return self._unwrap(item, request, envelopes, opened)
         self._vouch(item)
@@ -268,18 +259,8 @@ class Receive:
             raise InvalidRequest("too_many_envelopes", f"More than {ENVELOPES} envelopes around an alert.", status=422)
         self._check_depth(inner.body)
         titled = msgspec.structs.replace(request, title=inner.title)
-        alerts: list[Alert] = []
-        refused: InvalidRequest | None = None
-        for body in self._bodies(inner.body):
-            try:
-                alerts += self._read(body, None, titled, envelopes - 1, opened)
-            except Unverified:
-                raise
-            except InvalidRequest as error:
-                refused = error
-        if refused and not alerts:
-            raise refused
-        return alerts
+        bodies = self._bodies(inner.body)
+        return _salvaged(bodies, lambda body: self._read(body, None, titled, envelopes - 1, opened))
 
     def _bodies(self, text: bytes) -> Sequence[bytes]:
         """The JSON values of an array, or the one."""
@@ -336,6 +317,23 @@ class Receive:
         identity = identity_of(identified, self._identity)
         unstable = not (stable or alert.event_id or alert.own_time)
         return Incoming(alert=identified, identity=identity, alarm=alarm_of(identified, identity), unstable=unstable)
+
+
+def _salvaged(parts: Sequence[Value], read: Callable[[Value], list[Alert]]) -> list[Alert]:
+    """The alerts of all parts that can be read: the others are no reason to drop them. Raises InvalidRequest if there
+    is none, and Unverified for any that is forged."""
+    alerts: list[Alert] = []
+    refused: InvalidRequest | None = None
+    for part in parts:
+        try:
+            alerts += read(part)
+        except Unverified:
+            raise
+        except InvalidRequest as error:
+            refused = error
+    if refused and not alerts:
+        raise refused
+    return alerts
 
 
 def _check_listed(item: Alert | Inner | Signed) -> None:
