@@ -138,8 +138,9 @@ async def run(loaded: Loaded) -> None:
     worker_door = StoreServer(store, folder, lambda text: setattr(metrics, "worker", text))
     await worker_door.start()
     authenticator.refresh()
-    write_runtime(folder, url, token)
+    # Before the address can be read anywhere: whoever reads it may connect.
     listener.listen(2048)
+    write_runtime(folder, url, token)
     banner(url, first_token, settings)
     announce(url)
     take_turns()
